@@ -1,0 +1,37 @@
+"""The errors of seqstate: one base class, each error also the builtin that fits it.
+
+A message says where it happened, what came, what was expected and, on a second line, what to do.
+Every class takes the whole message as its one argument, so that a framework which re-raises an
+error with context added keeps its type.
+"""
+
+from __future__ import annotations
+
+
+class SeqstateError(Exception):
+    """Base of every error that seqstate raises on purpose."""
+
+
+class ArgumentError(SeqstateError, ValueError):
+    """An argument of a constructor or a call has a value that can't be used."""
+
+
+class InputError(SeqstateError, ValueError):
+    """The data has a rank, a size or a type that the layer can't read."""
+
+
+class StateMismatchError(SeqstateError, ValueError):
+    """A state has other names, sizes, types or rows than the layer carries."""
+
+
+class NoStateError(SeqstateError, AttributeError):
+    """A layer was asked for a carried state that it does not hold."""
+
+
+class DataError(SeqstateError, ValueError):
+    """A file or a series of values can't be used as it is."""
+
+
+def message(where: str, what: str, todo: str) -> str:
+    """Join the parts of an error: where and what on the first line, what to do on the second."""
+    return f"{where}: {what}\n  {todo}"

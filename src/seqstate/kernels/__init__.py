@@ -1,0 +1,1 @@
+"""The time loops that run a cell over a sequence."""

@@ -1,0 +1,160 @@
+"""The portable kernel, on `keras.ops`: the definition that every other kernel is held to.
+
+The loop carries a *record*: everything that one step leaves behind, as a flat dict of tensors
+(the output, the states and, when they are asked for, the gates). A step turns the record of one
+time into the record of the next, and a sequence is the list of all records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from seqstate import state as states
+from seqstate.kernels.problem import Problem, Results
+from seqstate.state import State
+
+Record = dict[str, Any]
+Step = Callable[[Any, Record], Record]
+
+
+def portable(problem: Problem) -> Results:
+    """Run a cell of any kind on any backend."""
+    p, steps = problem, problem.steps
+    sequences = p.sequences
+    if p.mask is not None:
+        # What stands in the padding, a NaN for instance, must not reach a gradient.
+        sequences = _where(p.mask, sequences, ops.zeros_like(sequences))
+    prepared = steps.prepare(sequences, p.drawn)
+
+    def step(x: Any, record: Record) -> Record:
+        output, state, gates = steps.step(x, _part(record, "states"), p.drawn)
+        made = {"output": output, **_flat("states", state)}
+        if p.gates:
+            made.update(_flat("gates", gates))
+        return {name: ops.cast(made[name], value.dtype) for name, value in record.items()}
+
+    def record_of(state: State) -> Record:
+        record = {"output": steps.output_before(state), **_flat("states", state)}
+        if p.gates:
+            batch = ops.shape(sequences)[0]
+            zeros = states.map_leaves(
+                lambda sizes: ops.zeros((batch, *sizes), dtype=steps.dtype), steps.gates
+            )
+            record.update(_flat("gates", zeros))
+        return record
+
+    last, records = time_loop(
+        step,
+        prepared,
+        first=record_of(p.state),
+        fresh=record_of(p.fresh) if p.reset_mask is not None else {},
+        mask=p.mask,
+        reset_mask=p.reset_mask,
+        go_backwards=p.go_backwards,
+        unroll=p.unroll,
+        keep=p.every_step or p.gates,
+    )
+    if records is None:
+        return Results(last["output"], _part(last, "states"))
+    return Results(
+        output=last["output"],
+        state=_part(last, "states"),
+        sequence=records["output"],
+        states=_part(records, "states"),
+        gates=_part(records, "gates") if p.gates else None,
+    )
+
+
+def time_loop(
+    step: Step,
+    inputs: Any,
+    first: Record,
+    fresh: Record,
+    *,
+    mask: Any = None,
+    reset_mask: Any = None,
+    go_backwards: bool = False,
+    unroll: bool = False,
+    keep: bool = True,
+) -> tuple[Record, Record | None]:
+    """Run `step` over the time axis.
+
+    Args:
+        step: gives the record after a time step, from its input `[batch, ...]` and the record
+            before it: the same names, shapes and dtypes.
+        inputs: `[batch, time, ...]`.
+        first: the record before the first step; each leaf `[batch, ...]`.
+        fresh: the record that a row starts anew from, where `reset_mask` says so.
+        mask: `[batch, time]` bool, or None. Where False the step is skipped: the record stays
+            as it was, and the gates of that step are zero.
+        reset_mask: `[batch, time]` bool, or None. Where True the row starts from `fresh`
+            before that step, also where the mask skips the step itself.
+        go_backwards: start at the last time step.
+        unroll: write the loop out, step after step; the number of steps must be static.
+        keep: whether the record of every step is wanted.
+
+    Returns:
+        The record after the last step, and the records of all steps, `[batch, time, ...]` in
+        the order in which they were made, or None.
+    """
+    xs = [ops.swapaxes(x, 0, 1) for x in (inputs, mask, reset_mask) if x is not None]
+    # As a list, because JAX and torch sort the names of a dict on its way through a loop.
+    names = list(first)
+
+    def body(before: list[Any], at: list[Any]) -> tuple[list[Any], list[Any] | None]:
+        record = dict(zip(names, before, strict=True))
+        x, *masks = at
+        if reset_mask is not None:
+            record = _select(masks[-1], fresh, record)
+        new = step(x, record)
+        if mask is not None:
+            new = _select(masks[0], new, _without_gates(record))
+        after = [new[name] for name in names]
+        return after, after if keep or _EMITS_THE_CARRY else None
+
+    if unroll:
+        order = range(inputs.shape[1])
+        last, made = list(first.values()), []
+        for t in reversed(order) if go_backwards else order:
+            last, _ = body(last, [x[t] for x in xs])
+            made.append(last)
+        records = [ops.stack(values, axis=1) for values in zip(*made, strict=True)] if keep else []
+    else:
+        last, stacked = ops.scan(body, list(first.values()), xs, reverse=go_backwards)
+        in_order = [ops.flip(v, axis=0) if go_backwards else v for v in stacked] if keep else []
+        records = [ops.swapaxes(value, 0, 1) for value in in_order]
+    return dict(zip(names, last, strict=True)), dict(zip(names, records, strict=False)) or None
+
+
+# TensorFlow's `ops.scan` allocates what a step emits from the carry, so it must emit the whole.
+_EMITS_THE_CARRY = keras.backend.backend() == "tensorflow"
+
+
+def _select(condition: Any, yes: Record, no: Record) -> Record:
+    """Take each row of each leaf from `yes` where `condition` `[batch]` is True, else from `no`."""
+    return {name: _where(condition, yes[name], no[name]) for name in no}
+
+
+def _where(condition: Any, yes: Any, no: Any) -> Any:
+    for _ in range(len(yes.shape) - len(condition.shape)):
+        condition = ops.expand_dims(condition, -1)
+    return ops.where(condition, yes, no)
+
+
+def _without_gates(record: Record) -> Record:
+    return {k: ops.zeros_like(v) if k.startswith("gates/") else v for k, v in record.items()}
+
+
+def _flat(kind: str, state: State) -> Record:
+    return {f"{kind}/{path}": leaf for path, leaf in states.leaves(state)}
+
+
+def _part(record: Record, kind: str) -> State:
+    start = f"{kind}/"
+    return states.unflatten(
+        {name[len(start) :]: value for name, value in record.items() if name.startswith(start)}
+    )

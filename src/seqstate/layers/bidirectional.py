@@ -1,0 +1,395 @@
+"""`Bidirectional`: one layer that reads the sequence forwards and one that reads it backwards."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from seqstate import state as states
+from seqstate.errors import ArgumentError, NoStateError, message
+from seqstate.layers import inputs
+from seqstate.layers.recurrent import RNN
+from seqstate.layers.returns import WITH_TIME
+from seqstate.state import Spec, State
+
+DIRECTIONS = ("forward", "backward")
+MERGES = {
+    "concat": lambda a, b: ops.concatenate([a, b], axis=-1),
+    "sum": lambda a, b: a + b,
+    "ave": lambda a, b: (a + b) / 2,
+    "mul": lambda a, b: a * b,
+    None: lambda a, b: (a, b),
+}
+
+
+@keras.saving.register_keras_serializable(package="seqstate")
+class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
+    """Runs a recurrent layer in both directions and merges the two outputs.
+
+    Args:
+        layer: the layer to run forwards; it is copied, without its weights. What it returns
+            (`return_sequences`, `return_state`, `returns`) decides what this layer returns.
+        merge_mode: how the outputs are merged: "concat", "sum", "ave", "mul", or None for both.
+        weights: weights to start from: those of the forward, then those of the backward layer.
+        backward_layer: a layer for the other direction; by default a copy of `layer` with the
+            other `go_backwards`.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        sequences: `[batch, time, features]`.
+        initial_state: the states of the forward, then those of the backward layer as one list;
+            or `{"forward": ..., "backward": ...}`, each as the layer takes it, also partial.
+        mask, training, reset_mask, lengths: as in `RNN`, in the order of the input.
+
+    Returns:
+        The merged output `[batch, 2 * units]` (for "concat"), or sequence `[batch, time, 2 *
+        units]`; with `return_state` a tuple of that, the forward and the backward states.
+        With `returns` of the wrapped layer a dict: `output` and `sequence` are merged (with
+        merge_mode None they are `{"forward": ..., "backward": ...}`); `state`, `states` and
+        `gates` are `{"forward": {...}, "backward": {...}}`. Everything with a time axis is in
+        the order of the input, for both directions.
+
+    Raises:
+        ArgumentError: no layer, an unknown merge mode, two layers that don't go together.
+        StateMismatchError: an initial state that does not fit.
+
+    Example:
+        >>> import keras
+        >>> from seqstate.layers import LSTM
+        >>> x = keras.Input((None, 3))
+        >>> r = Bidirectional(LSTM(4, returns=("sequence", "states")))(x)
+        >>> r["sequence"].shape, r["states"]["backward"]["c"].shape
+        ((None, None, 8), (None, None, 4))
+
+    References:
+        Schuster and Paliwal, Bidirectional recurrent neural networks, IEEE TSP 45 (1997).
+    """
+
+    def __init__(
+        self,
+        layer: Any,
+        merge_mode: str | None = "concat",
+        weights: Sequence[Any] | None = None,
+        backward_layer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        _check_arguments(layer, merge_mode, backward_layer, kwargs)
+        super().__init__(**kwargs)
+        self.forward_layer = _copy(layer, "forward")
+        self.backward_layer = (
+            _copy(layer, "backward", go_backwards=True) if backward_layer is None else backward_layer
+        )
+        _check_pair(self.forward_layer, self.backward_layer, self.where)
+        for one in (self.forward_layer, self.backward_layer):
+            if hasattr(one, "zero_output_for_mask"):
+                names = getattr(one, "returned", None) or ()
+                one.zero_output_for_mask = one.return_sequences or "sequence" in names
+        self.merge_mode = merge_mode
+        self.stateful = layer.stateful
+        self.return_sequences = layer.return_sequences
+        self.return_state = layer.return_state
+        self.returned = getattr(layer, "returned", None)
+        self.supports_masking = True
+        self.input_spec = layer.input_spec
+        self._weights_at_start = weights
+
+    @property
+    def where(self) -> str:
+        """The layer as messages name it: class and name."""
+        return f'Bidirectional "{self.name}"'
+
+    @property
+    def directions(self) -> dict[str, Any]:
+        """The two layers by direction."""
+        return dict(zip(DIRECTIONS, (self.forward_layer, self.backward_layer), strict=True))
+
+    @property
+    def spec(self) -> Spec:
+        """The states of one row, by direction and name."""
+        return {direction: layer.steps.spec for direction, layer in self.directions.items()}
+
+    # Shapes, masks, weights
+
+    def compute_output_shape(
+        self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None
+    ) -> Any:
+        """Give the shape of each result, nested as the results are."""
+        shapes = [
+            layer.compute_output_shape(sequences_shape) for layer in self.directions.values()
+        ]
+        if self.returned:
+            return self._by_name(*shapes, merge=self._merged_shape)
+        if not self.return_state:
+            return self._merged_shape(*shapes)
+        (first, *forward), (second, *backward) = shapes
+        merged = self._merged_shape(first, second)
+        return (*(merged if self.merge_mode is None else [merged]), *forward, *backward)
+
+    def _merged_shape(self, forward: Any, backward: Any) -> Any:
+        if self.merge_mode is None:
+            return (forward, backward)
+        if self.merge_mode == "concat":
+            return (*forward[:-1], forward[-1] + backward[-1])
+        return tuple(forward)
+
+    def compute_mask(self, _: Any, mask: Any) -> Any:
+        """Give each result that has a time axis the mask of the input."""
+        if isinstance(mask, list | tuple):
+            mask = mask[0]
+        if self.returned:
+            shapes = self.compute_output_shape((None, None))
+            return {
+                name: keras.tree.map_shape_structure(
+                    lambda _, name=name: mask if name in WITH_TIME else None, shapes[name]
+                )
+                for name in self.returned
+            }
+        first = mask if self.return_sequences else None
+        masks = (first, first) if self.merge_mode is None else (first,)
+        if self.return_state:
+            shape = self.compute_output_shape((None, None))
+            return (*masks, *(None for _ in shape[len(masks) :]))
+        return masks if self.merge_mode is None else first
+
+    def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
+        """Build both layers."""
+        for layer in self.directions.values():
+            if not layer.built:
+                layer.build(sequences_shape)
+                layer.built = True
+        if self._weights_at_start is not None:
+            self.set_weights(self._weights_at_start)
+            self._weights_at_start = None
+        self.built = True
+
+    # The call
+
+    def __call__(
+        self, sequences: Any, initial_state: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Check what came, then call both layers; see the class for the arguments."""
+        inputs.check_sequences(sequences, self.where, 3 if self.input_spec else None)
+        if initial_state is not None:
+            if all(isinstance(layer, RNN) for layer in self.directions.values()):
+                inputs.check_initial_state(
+                    self.spec, initial_state, sequences.shape[0], self.where
+                )
+            kwargs["initial_state"] = initial_state
+            if kwargs.get("mask") is None and not isinstance(initial_state, Mapping):
+                inputs.warn_of_dropped_mask(sequences, self.where)
+        names = ("mask", "training", "reset_mask", "lengths")
+        kwargs.update(zip(names, args, strict=False))
+        return super().__call__(sequences, **kwargs)
+
+    def call(
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool | None = None,
+        reset_mask: Any = None,
+        lengths: Any = None,
+    ) -> Any:
+        """Run both layers; see the class for the arguments."""
+        given = {"training": training, "reset_mask": reset_mask, "lengths": lengths, "mask": mask}
+        given = {name: value for name, value in given.items() if value is not None}
+        states_in = self._split(initial_state)
+        forward, backward = (
+            layer(sequences, initial_state=states_in.get(direction), **given)
+            for direction, layer in self.directions.items()
+        )
+        if self.returned:
+            backward = {
+                name: _flip(value) if name in WITH_TIME else value
+                for name, value in backward.items()
+            }
+            return self._by_name(forward, backward, merge=self._merge)
+        last = ()
+        if self.return_state:
+            (forward, *first), (backward, *second) = forward, backward
+            last = (*first, *second)
+        if self.return_sequences:
+            backward = _flip(backward)
+        merged = self._merge(forward, backward)
+        if lengths is not None and self.return_sequences:
+            mask = inputs.steps_that_count(sequences, mask, lengths)
+            for value in keras.tree.flatten(merged):
+                value._keras_mask = mask
+        if not self.return_state:
+            return merged
+        return (*(merged if self.merge_mode is None else [merged]), *last)
+
+    def _merge(self, forward: Any, backward: Any) -> Any:
+        return MERGES[self.merge_mode](
+            ops.cast(forward, self.compute_dtype), ops.cast(backward, self.compute_dtype)
+        )
+
+    def _by_name(self, forward: Mapping[str, Any], backward: Mapping[str, Any], merge: Any) -> Any:
+        """Merge what is merged and put the rest side by side."""
+        return {
+            name: merge(forward[name], backward[name])
+            if name in ("output", "sequence") and self.merge_mode is not None
+            else dict(zip(DIRECTIONS, (forward[name], backward[name]), strict=True))
+            for name in self.returned
+        }
+
+    def _split(self, initial_state: Any) -> dict[str, Any]:
+        """Give each direction its part of the initial state."""
+        if initial_state is None:
+            return {}
+        if isinstance(initial_state, Mapping):
+            return dict(initial_state)
+        parts = list(initial_state)
+        half = len(parts) // 2
+        return {"forward": parts[:half], "backward": parts[half:]}
+
+    # The carried state
+
+    @property
+    def states(self) -> tuple[Any, ...] | None:
+        """The variables of both layers' carried states, or None."""
+        both = [layer.states for layer in self.directions.values()]
+        return None if None in both else (*both[0], *both[1])
+
+    def get_state(self) -> State:
+        """Give the carried state, `{"forward": {...}, "backward": {...}}`, as NumPy arrays."""
+        return {direction: layer.get_state() for direction, layer in self.directions.items()}
+
+    def set_state(self, state: Any, rows: Any = None) -> None:
+        """Set the carried state; see `LSTM.set_state`. Nothing is changed if a part does not fit.
+
+        Args:
+            state: by direction and name, also partial; or one list.
+            rows: the rows to set; all by default.
+        """
+        before = self.get_state()
+        named = states.unflatten(states.name_leaves(self.spec, state, self.where, "state"))
+        try:
+            for direction, part in named.items():
+                self.directions[direction].set_state(part, rows)
+        except Exception:
+            for direction, part in before.items():
+                self.directions[direction].set_state(part)
+            raise
+
+    def reset_state(self, states: Any = None, rows: Any = None) -> None:
+        """Start both directions anew: from zeros (or what was learned), or from `states`.
+
+        Raises:
+            NoStateError: the layer is not stateful.
+        """
+        if not self.stateful:
+            raise NoStateError(
+                message(
+                    self.where,
+                    "can't reset the state: it keeps none (stateful=False).",
+                    "Wrap a layer made with stateful=True.",
+                )
+            )
+        if states is not None:
+            self.set_state(states, rows)
+            return
+        for layer in self.directions.values():
+            layer.reset_state(rows=rows) if rows is not None else layer.reset_state()
+
+    def reset_states(self) -> None:
+        """Do what `reset_state()` does; the name that Keras keeps for old code."""
+        self.reset_state()
+
+    # Config
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the config, with both layers serialized."""
+        return {
+            **super().get_config(),
+            "merge_mode": self.merge_mode,
+            "layer": keras.saving.serialize_keras_object(self.forward_layer),
+            "backward_layer": keras.saving.serialize_keras_object(self.backward_layer),
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Bidirectional:
+        """Make the layer from its config."""
+        config = copy.deepcopy(config)
+        for name in ("layer", "backward_layer"):
+            if config.get(name) is not None:
+                config[name] = keras.saving.deserialize_keras_object(
+                    config[name], custom_objects=custom_objects
+                )
+        return cls(**config)
+
+
+def _copy(layer: Any, direction: str, **changes: Any) -> Any:
+    """Make a layer of the same config, with a name that says its direction."""
+    config = keras.saving.serialize_keras_object(layer)
+    name = layer.name.removeprefix(f"{direction}_")
+    config["config"].update(changes, name=f"{direction}_{name}")
+    return keras.saving.deserialize_keras_object(config)
+
+
+def _flip(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return states.map_leaves(lambda leaf: ops.flip(leaf, axis=1), value)
+    return ops.flip(value, axis=1)
+
+
+def _check_arguments(
+    layer: Any, merge_mode: Any, backward_layer: Any, kwargs: Mapping[str, Any]
+) -> None:
+    for name, value in (("layer", layer), ("backward_layer", backward_layer)):
+        if not isinstance(value, keras.layers.Layer) and not (
+            value is None and name == "backward_layer"
+        ):
+            raise ArgumentError(
+                message(
+                    "Bidirectional",
+                    f"{name}={value!r}; expected a recurrent layer.",
+                    "Pass a layer, for example Bidirectional(LSTM(32)).",
+                )
+            )
+    if merge_mode not in MERGES:
+        raise ArgumentError(
+            message(
+                "Bidirectional",
+                f"merge_mode={merge_mode!r}; expected one of {', '.join(map(repr, MERGES))}.",
+                "Use None to get the two outputs unmerged.",
+            )
+        )
+    moved = [n for n in ("returns", "return_sequences", "return_state") if n in kwargs]
+    if moved:
+        raise ArgumentError(
+            message(
+                "Bidirectional",
+                f"{moved[0]} is an argument of the wrapped layer.",
+                f"Write Bidirectional(LSTM(32, {moved[0]}={kwargs[moved[0]]!r})).",
+            )
+        )
+
+
+def _check_pair(forward: Any, backward: Any, where: str) -> None:
+    if forward.go_backwards == backward.go_backwards:
+        raise ArgumentError(
+            message(
+                where,
+                f"both layers have go_backwards={forward.go_backwards}; expected one of each.",
+                "Make the backward layer with go_backwards=True.",
+            )
+        )
+    for name in ("stateful", "return_sequences", "return_state", "returned"):
+        values = getattr(forward, name, None), getattr(backward, name, None)
+        if values[0] != values[1]:
+            shown = "returns" if name == "returned" else name
+            raise ArgumentError(
+                message(
+                    where,
+                    f"the forward layer has {shown}={values[0]}, the backward layer "
+                    f"{shown}={values[1]}; expected the same.",
+                    f"Give both layers the same {shown}.",
+                )
+            )

@@ -1,0 +1,438 @@
+"""`RNN`: all that recurrent layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from seqstate import state as states
+from seqstate.errors import ArgumentError, message
+from seqstate.kernels import choice
+from seqstate.kernels.problem import Problem, Results
+from seqstate.layers import inputs
+from seqstate.layers import returns as named_results
+from seqstate.layers.carried import CarriedState
+from seqstate.layers.initial import LearnedState
+from seqstate.layers.stacked_cells import StackedRNNCells, check_cell
+from seqstate.layers.steps import steps_of
+from seqstate.state import State
+
+Shape = Sequence[int | None]
+
+
+@keras.saving.register_keras_serializable(package="seqstate")
+class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
+    """Runs a cell over a sequence; the base of `SimpleRNN`, `GRU` and `LSTM`.
+
+    Args:
+        cell: a cell, or a list of cells that are stacked. A cell has `call(inputs, states)`,
+            which returns the output and the new states, and `state_size`. Where `state_size`
+            is a dict from name to size (a number or a tuple), `states` and the new states are
+            dicts too. `gate_sizes`, a dict of the same kind, makes `call` return the gates by
+            name as a third value.
+        return_sequences: return the output of every step, not only the last one.
+        return_state: return the last state too: `output, *states`.
+        go_backwards: start at the last time step; sequences come back reversed.
+        stateful: start each batch from the state where the batch before it ended, row by row.
+            Needs a static batch size. See `get_state`, `set_state`, `reset_state`.
+        unroll: write the loop out; for short sequences of a static length.
+        zero_output_for_mask: give zeros, not the output before, at steps that the mask skips.
+        returns: what to return by name, instead of the two flags: "all", or any of "output",
+            "sequence", "state", "states", "gates".
+        learn_initial_state: make the initial state a trained weight (it starts at zero); rows
+            also start anew from it.
+        **kwargs: of `keras.layers.Layer` (`name`, `dtype`, `trainable`, ...).
+
+    Call arguments:
+        sequences: `[batch, time, features]`.
+        initial_state: the state before the first step: a list in the order of the states, or a
+            dict by name, which may be partial (the rest are zeros). Each value is `[batch,
+            units]`, or `[units]` or a number for every row.
+        mask: `[batch, time]` bool; True means that the step counts. Where it does not, the
+            state stays as it was, the output is that of the step before, and the gates are 0.
+        training: whether dropout is applied.
+        reset_mask: `[batch, time]` bool; True where a row starts anew before that step.
+        lengths: `[batch]` int; only the first so many steps of a row count. With `mask`, both.
+
+    Returns:
+        By default the last output `[batch, units]`; with `return_sequences` the sequence
+        `[batch, time, units]`; with `return_state` a tuple of that and each last state. With
+        `returns` a dict:
+
+        - `output`: `[batch, units]`, after the last step that counts.
+        - `sequence`: `[batch, time, units]`.
+        - `state`: by name, `[batch, units]`.
+        - `states`: by name, `[batch, time, units]`, after each step.
+        - `gates`: by name, `[batch, time, units]`, as activated at each step.
+
+        `sequence`, `states` and `gates` are in the order of the run: reversed with
+        `go_backwards`.
+
+    Raises:
+        ArgumentError: a constructor argument that can't be used.
+        InputError: an input, a mask or lengths that don't fit.
+        StateMismatchError: an initial state that does not fit.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from seqstate.layers import GRUCell, LSTMCell
+        >>> x = keras.Input((None, 5))
+        >>> r = RNN([LSTMCell(8), GRUCell(4)], returns=("sequence", "state"))(x)
+        >>> r["sequence"].shape, r["state"]["cell_0"]["c"].shape
+        ((None, None, 4), (None, 8))
+    """
+
+    def __init__(
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        returns: str | Sequence[str] | None = None,
+        learn_initial_state: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(cell, list | tuple):
+            cell = StackedRNNCells(cell)
+        check_cell(cell, type(self).__name__)
+        super().__init__(**kwargs)
+        self.zero_output_for_mask = zero_output_for_mask
+        self.cell = cell
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+        self.go_backwards = go_backwards
+        self.stateful = stateful
+        self.unroll = unroll
+        self.supports_masking = True
+        self.input_spec = None
+        self.single_state = isinstance(cell.state_size, int)
+        self.state_size = _listed_sizes(cell.state_size)
+        self.steps = steps_of(cell)
+        self.returns = returns
+        flags = [flag for flag in ("return_sequences", "return_state") if getattr(self, flag)]
+        self.returned = named_results.read_names(returns, self.where, flags)
+        if self.returned and "gates" in self.returned and returns != "all":
+            self._check_has_gates()
+        # Keras would penalize all that is returned, also gates that are only looked at.
+        self._own_regularizer = None
+        if self.returned:
+            self._own_regularizer, self.activity_regularizer = self.activity_regularizer, None
+        self.learn_initial_state = learn_initial_state
+        self.learned_state = LearnedState(self.steps.spec) if learn_initial_state else None
+
+    @property
+    def where(self) -> str:
+        """The layer as messages name it: class and name."""
+        return f'{type(self).__name__} "{self.name}"'
+
+    # Shapes, masks, weights
+
+    def compute_output_shape(
+        self, sequences_shape: Shape, initial_state_shape: Any = None
+    ) -> Any:
+        """Give the shape of each result, nested as the results are."""
+        batch, time = sequences_shape[:2]
+        steps = self.steps
+        if self.returned:
+            return named_results.shapes(
+                self.returned, batch, time, steps.output, steps.spec, steps.gates
+            )
+        output = (batch, *([time] if self.return_sequences else []), *steps.output)
+        if not self.return_state:
+            return output
+        return output, *(_with_batch(batch, size) for size in self.state_size)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Give the symbolic results; several of them say in their names which is which."""
+        spec = super().compute_output_spec(*args, **kwargs)
+        if not self.return_state:
+            return spec
+        parts = [
+            "sequence" if self.return_sequences else "output",
+            *(path.replace("/", "_") for path in states.flatten(self.steps.spec)),
+        ]
+        unpack = f"{', '.join(parts)} = {self.name}(x); pass on one of these"
+        names = iter(
+            f"{self.name}/{part} ({i + 1} of {len(parts)} results: {unpack})"
+            for i, part in enumerate(parts)
+        )
+        return keras.tree.map_structure(
+            lambda t: keras.KerasTensor(t.shape, dtype=t.dtype, name=next(names)), spec
+        )
+
+    def compute_mask(self, _: Any, mask: Any) -> Any:
+        """Give each result that has a time axis the mask of the input."""
+        mask = keras.tree.flatten(mask)[0]
+        if self.returned:
+            shape = self.compute_output_shape((None, None))
+            return named_results.fill(self.returned, shape, mask)
+        output_mask = mask if self.return_sequences else None
+        if self.return_state:
+            return [output_mask, *(None for _ in self.state_size)]
+        return output_mask
+
+    def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
+        """Build the cell and, for a stateful layer, the variables of its state."""
+        if isinstance(self.cell, keras.layers.Layer) and not self.cell.built:
+            self.cell.build((sequences_shape[0], *sequences_shape[2:]))
+            self.cell.built = True
+        if self.learned_state is not None and not self.learned_state.built:
+            self.learned_state.build()
+        if not self.stateful:
+            return
+        if self._carried is not None:
+            self.reset_state()
+        elif sequences_shape[0] is None:
+            raise ArgumentError(
+                message(
+                    self.where,
+                    "stateful=True needs a static batch size; the input has shape "
+                    f"{tuple(sequences_shape)}.",
+                    "Start the model with keras.Input(batch_shape=(32, "
+                    f"{', '.join(map(str, sequences_shape[1:]))})), and use the same batch size "
+                    "in fit, evaluate and predict.",
+                )
+            )
+        else:
+            self._create_carried(sequences_shape[0], self.variable_dtype)
+
+    # Where a run starts
+
+    def start(self, batch: Any) -> State:
+        """Give the state that rows start from by themselves: zeros, or what was learned."""
+        if self.learned_state is not None:
+            return self.learned_state.for_rows(batch, self.steps.dtype)
+        return self.steps.initial(batch)
+
+    def get_initial_state(self, batch_size: Any) -> list[Any]:
+        """Give `start` as the list that Keras's own layers give."""
+        return self.steps.listed(self.start(batch_size))
+
+    def _state_before(self, initial_state: Any, start: State) -> State:
+        dtype = self.steps.dtype
+        if initial_state is None and self._carried is not None:
+            # Torch would otherwise overwrite in place what the gradient still needs.
+            carried = states.unflatten(self._carried.named)
+            return states.map_leaves(lambda v: ops.copy(ops.cast(v.value, dtype)), carried)
+        given = {} if initial_state is None else initial_state
+        return inputs.initial_state(self.steps.spec, given, start, self.where, dtype)
+
+    # The call
+
+    def __call__(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Check what came, then call the layer; see the class for the arguments."""
+        self._check_call(sequences, initial_state, mask, kwargs)
+        given = {"initial_state": initial_state, "mask": mask}
+        given.update(zip(("training", "reset_mask", "lengths"), args, strict=False))
+        kwargs.update({name: value for name, value in given.items() if value is not None})
+        return super().__call__(sequences, **kwargs)
+
+    def _check_call(
+        self, sequences: Any, initial_state: Any, mask: Any, others: Mapping[str, Any]
+    ) -> None:
+        where = self.where
+        inputs.check_sequences(sequences, where, 3 if self.input_spec else None)
+        features, got = self.steps.features(), sequences.shape[-1]
+        if features is not None and got is not None and got != features:
+            raise inputs.wrong_features(where, tuple(sequences.shape), features)
+        batch = sequences.shape[0]
+        if self._carried is not None and batch is not None:
+            self._check_batch(batch)
+        if initial_state is not None:
+            inputs.check_initial_state(self.steps.spec, initial_state, batch, where)
+        for name, value in (("mask", mask), ("reset_mask", others.get("reset_mask"))):
+            if value is not None:
+                inputs.check_steps(value, sequences, where, name)
+        if others.get("lengths") is not None:
+            inputs.check_lengths(others["lengths"], sequences, where)
+        if self.unroll and sequences.shape[1] is None:
+            raise ArgumentError(
+                message(
+                    where,
+                    f"unroll=True needs a static number of time steps; the input has shape "
+                    f"{tuple(sequences.shape)}.",
+                    "Give it in keras.Input((time, features)), or leave unroll out.",
+                )
+            )
+        if mask is None and _drops_mask(initial_state, others):
+            inputs.warn_of_dropped_mask(sequences, where)
+
+    def call(
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        reset_mask: Any = None,
+        lengths: Any = None,
+    ) -> Any:
+        """Run the cell over the sequence; see the class for the arguments."""
+        others = {"reset_mask": reset_mask, "lengths": lengths}
+        if mask is None and not _drops_mask(initial_state, others):
+            mask = getattr(sequences, "_keras_mask", None)
+        mask = inputs.steps_that_count(sequences, mask, lengths)
+        start = self.start(ops.shape(sequences)[0])
+        state = self._state_before(initial_state, start)
+        drawn = self.steps.begin(sequences[:, 0], state, training)
+        wanted = self.returned or (("sequence",) if self.return_sequences else ())
+        results = choice.run(
+            Problem(
+                steps=self.steps,
+                sequences=sequences,
+                state=state,
+                fresh=start,
+                drawn=drawn,
+                mask=mask,
+                reset_mask=inputs.resets_in_running_order(reset_mask, self.go_backwards),
+                go_backwards=self.go_backwards,
+                unroll=self.unroll,
+                every_step="sequence" in wanted or "states" in wanted,
+                gates="gates" in wanted,
+            )
+        )
+        self.steps.end()
+        if self._carried is not None:
+            for path, value in states.leaves(results.state):
+                self._carried.named[path].assign(value)
+        returned = self._returned(results, mask)
+        if lengths is not None:
+            self._attach_mask(returned, mask)
+        return returned
+
+    def _returned(self, results: Results, mask: Any) -> Any:
+        """Give the results as the flags, or `returns`, ask for them."""
+
+        def cast(value: Any) -> Any:
+            return ops.cast(value, self.compute_dtype)
+
+        sequence, output = results.sequence, results.output
+        if self.zero_output_for_mask and mask is not None:
+            if sequence is not None:
+                in_order = ops.flip(mask, axis=1) if self.go_backwards else mask
+                sequence = inputs.zero_where_skipped(sequence, in_order)
+            if not self.returned:
+                last = mask[:, 0] if self.go_backwards else mask[:, -1]
+                output = inputs.zero_where_skipped(output, last)
+        if self.returned:
+            found = {
+                "output": output,
+                "sequence": sequence,
+                "state": results.state,
+                "states": results.states,
+                "gates": results.gates,
+            }
+            named = {
+                name: states.map_leaves(cast, found[name])
+                if isinstance(found[name], Mapping)
+                else cast(found[name])
+                for name in self.returned
+            }
+            self._regularize(named)
+            return named
+        output = cast(sequence if self.return_sequences else output)
+        if not self.return_state:
+            return output
+        return output, *self.steps.listed(states.map_leaves(cast, results.state))
+
+    def _regularize(self, named: Mapping[str, Any]) -> None:
+        value = named.get("sequence", named.get("output"))
+        if self._own_regularizer is None or value is None:
+            return
+        penalty = self._own_regularizer(value)
+        self.add_loss(penalty / ops.cast(ops.shape(value)[0], penalty.dtype))
+
+    def _attach_mask(self, returned: Any, mask: Any) -> None:
+        """Let `lengths` travel on with the results, as a mask does."""
+        masks = keras.tree.flatten(self.compute_mask(None, mask))
+        for value, its_mask in zip(keras.tree.flatten(returned), masks, strict=False):
+            if its_mask is not None:
+                value._keras_mask = its_mask
+
+    def _check_batch(self, batch: int) -> None:
+        expected = next(iter(self._carried.named.values())).shape[0]
+        if batch != expected:
+            raise inputs.InputError(
+                message(
+                    self.where,
+                    f"stateful=True: the input has {batch} rows; the layer carries the state of "
+                    f"{expected}.",
+                    f"Use batch_size={expected} in fit, evaluate and predict, with a number of "
+                    f"samples that {expected} divides.",
+                )
+            )
+
+    def _check_has_gates(self) -> None:
+        if not states.flatten(self.steps.gates):
+            raise ArgumentError(
+                message(
+                    self.where,
+                    f'returns asks for "gates"; {type(self.cell).__name__} has none.',
+                    "Leave it out. A cell of your own says its gates with `gate_sizes`; see RNN.",
+                )
+            )
+
+    # Config
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the config of Keras's own layer, and what was set beyond it."""
+        config = {
+            "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
+            "go_backwards": self.go_backwards,
+            "stateful": self.stateful,
+            "unroll": self.unroll,
+            "zero_output_for_mask": self.zero_output_for_mask,
+            "cell": keras.saving.serialize_keras_object(self.cell),
+        }
+        if self.returns is not None:
+            config["returns"] = (
+                self.returns if isinstance(self.returns, str) else list(self.returns)
+            )
+        if self.learn_initial_state:
+            config["learn_initial_state"] = True
+        return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> RNN:
+        """Make the layer from its config."""
+        config = dict(config)
+        cell = keras.saving.deserialize_keras_object(
+            config.pop("cell"), custom_objects=custom_objects
+        )
+        return cls(cell, **config)
+
+
+def _drops_mask(initial_state: Any, others: Mapping[str, Any]) -> bool:
+    """Tell whether Keras's own layer, called like this, drops a mask that travels with the input.
+
+    It does so, silently, when it is given an initial state; it has none of the other arguments.
+    """
+    return (
+        initial_state is not None
+        and not isinstance(initial_state, Mapping)
+        and all(others.get(name) is None for name in ("reset_mask", "lengths"))
+    )
+
+
+def _listed_sizes(size: Any) -> list[Any]:
+    if isinstance(size, Mapping):
+        return list(size.values())
+    return list(size) if isinstance(size, list | tuple) else [size]
+
+
+def _with_batch(batch: int | None, size: Any) -> Any:
+    if isinstance(size, Mapping):
+        return [_with_batch(batch, inner) for inner in size.values()]
+    if isinstance(size, list | tuple):
+        return [(batch, one) for one in size]
+    return (batch, size)

@@ -1,0 +1,298 @@
+"""How a layer runs any cell, by names: ours, a stack of cells, or a cell that somebody wrote.
+
+`steps_of(cell)` picks the one class that knows the cell. What a cell's states and gates are
+called and what sizes they have is settled here, so that the layers see names only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import keras
+from keras import ops
+
+from seqstate import state as states
+from seqstate.cells import LSTM
+from seqstate.errors import ArgumentError, message
+from seqstate.layers.cell import GatedCell
+from seqstate.state import Spec, State
+
+
+class Steps(Protocol):
+    """A cell as a layer runs it.
+
+    Attributes:
+        spec: the states of one row by name, each leaf a tuple of sizes.
+        gates: the gates of one row by name, each leaf a tuple of sizes.
+        output: the sizes of one row of the output.
+        dtype: the compute type of the states.
+    """
+
+    spec: Spec
+    gates: Spec
+    output: tuple[int, ...]
+    dtype: str
+
+    def initial(self, batch: Any) -> State:
+        """Give the state before the first step, each leaf `[batch, *sizes]`."""
+
+    def begin(self, inputs: Any, state: State, training: bool | None) -> Any:
+        """Draw what stays the same over a sequence: dropout masks, from one step's input."""
+
+    def prepare(self, inputs: Any, drawn: Any) -> Any:
+        """Do ahead of the loop what does not depend on the state; any number of leading axes."""
+
+    def step(self, prepared: Any, state: State, drawn: Any) -> tuple[Any, State, State]:
+        """Run one step: the output, the new state and the gates."""
+
+    def end(self) -> None:
+        """Forget what `begin` drew."""
+
+    def output_before(self, state: State) -> Any:
+        """Give the output that goes with a state: what a step gives that the mask skips."""
+
+    def features(self) -> int | None:
+        """Give the number of features that the cell was built for, if that is known."""
+
+    def listed(self, state: State) -> list[Any]:
+        """Give a state as the list that Keras's own layers return."""
+
+
+class GatedSteps:
+    """Our own cells: the input of the whole sequence is projected before the loop."""
+
+    def __init__(self, cell: GatedCell) -> None:
+        sizes = (cell.units,)
+        self.cell = cell
+        self.spec: Spec = dict.fromkeys(cell.kind.states, sizes)
+        self.gates: Spec = dict.fromkeys(cell.kind.gates, sizes)
+        self.output = sizes
+
+    @property
+    def dtype(self) -> str:
+        return str(self.cell.compute_dtype)
+
+    def initial(self, batch: Any) -> State:
+        return dict(zip(self.spec, self.cell.get_initial_state(batch), strict=True))
+
+    def begin(self, inputs: Any, state: State, training: bool | None) -> Any:
+        return self.cell.dropout_masks(inputs, state, training)
+
+    def prepare(self, inputs: Any, drawn: Any) -> Any:
+        return self.cell.project(ops.cast(inputs, self.dtype), drawn[0])
+
+    def step(self, prepared: Any, state: State, drawn: Any) -> tuple[Any, State, State]:
+        new, gates = self.cell.equations(prepared, state, drawn[1])
+        return new[self.cell.kind.states[0]], new, gates
+
+    def end(self) -> None:
+        self.cell.reset_dropout_mask()
+        self.cell.reset_recurrent_dropout_mask()
+
+    def output_before(self, state: State) -> Any:
+        return state[self.cell.kind.states[0]]
+
+    def features(self) -> int | None:
+        return int(self.cell.kernel.shape[0]) if self.cell.built else None
+
+    def listed(self, state: State) -> list[Any]:
+        return list(state.values())
+
+
+class StackedSteps:
+    """Cells on top of each other; `cell_0` is the one that reads the input."""
+
+    def __init__(self, cells: Sequence[Any]) -> None:
+        self.inner: dict[str, Steps] = {f"cell_{i}": steps_of(c) for i, c in enumerate(cells)}
+        self.last = list(self.inner.values())[-1]
+        self.spec: Spec = {name: steps.spec for name, steps in self.inner.items()}
+        self.gates: Spec = {name: steps.gates for name, steps in self.inner.items()}
+        self.output = self.last.output
+
+    @property
+    def dtype(self) -> str:
+        return self.last.dtype
+
+    def initial(self, batch: Any) -> State:
+        return {name: steps.initial(batch) for name, steps in self.inner.items()}
+
+    def begin(self, inputs: Any, state: State, training: bool | None) -> Any:
+        drawn = {}
+        for name, steps in self.inner.items():
+            drawn[name] = steps.begin(inputs, state[name], training)
+            inputs = ops.ones((ops.shape(inputs)[0], *steps.output), dtype=steps.dtype)
+        return drawn
+
+    def prepare(self, inputs: Any, drawn: Any) -> Any:
+        return self.inner["cell_0"].prepare(inputs, drawn["cell_0"])
+
+    def step(self, prepared: Any, state: State, drawn: Any) -> tuple[Any, State, State]:
+        new: State = {}
+        gates: State = {}
+        output = prepared
+        for name, steps in self.inner.items():
+            if new:
+                output = steps.prepare(output, drawn[name])
+            output, new[name], gates[name] = steps.step(output, state[name], drawn[name])
+        return output, new, gates
+
+    def end(self) -> None:
+        for steps in self.inner.values():
+            steps.end()
+
+    def output_before(self, state: State) -> Any:
+        return self.last.output_before(list(state.values())[-1])
+
+    def features(self) -> int | None:
+        return self.inner["cell_0"].features()
+
+    def listed(self, state: State) -> list[Any]:
+        return [steps.listed(state[name]) for name, steps in self.inner.items()]
+
+
+class CallSteps:
+    """A cell known by its `call(inputs, states)` alone: Keras's own, or a user's.
+
+    `state_size` is a number, a list of them or a dict from name to size (a number or a tuple).
+    With a dict, `states` is a dict too, in `call` and in what it returns. A list gets its names
+    from the cell's `state_names`; without those a single state is `h`, several are `state_0`,
+    `state_1` and so on. A cell with `gate_sizes`, a dict from name to size, returns the gates
+    by name as a third value.
+    """
+
+    def __init__(self, cell: Any) -> None:
+        self.cell = cell
+        self.where = f"cell {type(cell).__name__}"
+        self.spec = self._read_spec(cell)
+        self.gates: Spec = {k: _sizes(v) for k, v in getattr(cell, "gate_sizes", {}).items()}
+        first = next(iter(states.flatten(self.spec).values()))
+        size = getattr(cell, "output_size", None)
+        self.output = first if size is None else _sizes(size)
+        self.takes_training = "training" in inspect.signature(cell.call).parameters
+        self.bare = not hasattr(cell, "get_initial_state") and isinstance(cell.state_size, int)
+
+    @property
+    def dtype(self) -> str:
+        return str(getattr(self.cell, "compute_dtype", keras.config.floatx()))
+
+    def initial(self, batch: Any) -> State:
+        make = getattr(self.cell, "get_initial_state", None)
+        if make is None:
+            return states.map_leaves(
+                lambda sizes: ops.zeros((batch, *sizes), dtype=self.dtype), self.spec
+            )
+        return self._named(make(batch_size=batch))
+
+    def begin(self, inputs: Any, state: State, training: bool | None) -> Any:
+        if hasattr(self.cell, "get_dropout_mask"):
+            self.cell.get_dropout_mask(inputs)
+            self.cell.get_recurrent_dropout_mask(next(iter(state.values())))
+        # A loop that JAX traces must not leave its tracers in the variables of the cell.
+        variables = getattr(self.cell, "non_trainable_variables", [])
+        self.kept = [(v, v.value) for v in variables if keras.backend.backend() == "jax"]
+        return {"training": training} if self.takes_training else {}
+
+    def prepare(self, inputs: Any, drawn: Any) -> Any:
+        return inputs
+
+    def step(self, prepared: Any, state: State, drawn: Any) -> tuple[Any, State, State]:
+        call = self.cell if callable(self.cell) else self.cell.call
+        packed = state if isinstance(self.cell.state_size, Mapping) else list(state.values())
+        made = call(prepared, packed, **drawn)
+        wanted = 3 if self.gates else 2
+        if not isinstance(made, tuple | list) or len(made) != wanted:
+            raise ArgumentError(
+                message(
+                    self.where,
+                    f"call returned {type(made).__name__} of length {len(made)}; "
+                    f"expected {wanted} values.",
+                    "Return (output, new states), and the gates by name if the cell has "
+                    "`gate_sizes`.",
+                )
+            )
+        output, new, *gates = made
+        self._check_size("the output", output, self.output)
+        named = self._named(new)
+        for path, leaf in states.leaves(named):
+            self._check_size(f"the new state {path!r}", leaf, states.flatten(self.spec)[path])
+        return output, named, gates[0] if gates else {}
+
+    def end(self) -> None:
+        for variable, value in self.kept:
+            variable.assign(value)
+        for reset in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
+            if hasattr(self.cell, reset):
+                getattr(self.cell, reset)()
+
+    def output_before(self, state: State) -> Any:
+        first = next(leaf for _, leaf in states.leaves(state))
+        if tuple(first.shape[1:]) == self.output:
+            return first
+        return ops.zeros((ops.shape(first)[0], *self.output), dtype=self.dtype)
+
+    def features(self) -> int | None:
+        return None
+
+    def listed(self, state: State) -> list[Any]:
+        return list(states.flatten(state).values())
+
+    def _named(self, given: Any) -> State:
+        named = states.name_leaves(self.spec, given, self.where, argument="the state")
+        return states.map_leaves(lambda path: named[path], _paths(self.spec))
+
+    def _check_size(self, what: str, value: Any, sizes: tuple[int, ...]) -> None:
+        got = tuple(value.shape[1:])
+        if got != sizes:
+            raise ArgumentError(
+                message(
+                    self.where,
+                    f"{what} has shape {tuple(value.shape)}; expected (batch, "
+                    f"{', '.join(map(str, sizes))}), from `state_size` and `output_size`.",
+                    "Correct the cell's `call`, or what it says of its sizes.",
+                )
+            )
+
+    def _read_spec(self, cell: Any) -> Spec:
+        size = cell.state_size
+        if isinstance(size, Mapping):
+            return {name: _spec(inner) for name, inner in size.items()}
+        sizes = [size] if isinstance(size, int) else list(size)
+        names = getattr(cell, "state_names", None)
+        if names is None and isinstance(cell, keras.layers.LSTMCell):
+            names = LSTM.states
+        if names is None:
+            names = ("h",) if len(sizes) == 1 else [f"state_{i}" for i in range(len(sizes))]
+        if len(names) != len(sizes):
+            raise ArgumentError(
+                message(
+                    self.where,
+                    f"state_names has {len(names)} names; state_size has {len(sizes)} sizes.",
+                    "Give each state one name.",
+                )
+            )
+        return {name: _sizes(one) for name, one in zip(names, sizes, strict=True)}
+
+
+def steps_of(cell: Any) -> Steps:
+    """Pick how a cell is run."""
+    if isinstance(cell, GatedCell) and type(cell).call is GatedCell.call:
+        return GatedSteps(cell)
+    if isinstance(cell, keras.layers.StackedRNNCells) or hasattr(cell, "stacks_cells"):
+        return StackedSteps(cell.cells)
+    return CallSteps(cell)
+
+
+def _sizes(size: Any) -> tuple[int, ...]:
+    return tuple(size) if isinstance(size, list | tuple) else (int(size),)
+
+
+def _spec(size: Any) -> Any:
+    if isinstance(size, Mapping):
+        return {name: _spec(inner) for name, inner in size.items()}
+    return _sizes(size)
+
+
+def _paths(spec: Spec) -> State:
+    return states.unflatten({path: path for path in states.flatten(spec)})
