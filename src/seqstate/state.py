@@ -69,9 +69,18 @@ def map_leaves(fn: Callable[..., Any], state: Mapping[str, Any], *others: Mappin
     }
 
 
-def from_list(spec: Spec, values: Sequence[Any]) -> State:
-    """Give the leaves of a list their names, in the order of the spec."""
-    return unflatten(dict(zip(flatten(spec), values, strict=True)))
+def nest(spec: Spec, flat: Mapping[str, Any], prefix: str = "") -> State:
+    """Give a dict from path to leaf the nesting and the order of a spec.
+
+    >>> nest({"h": (1,), "c": (1,)}, {"c": 2, "h": 1})
+    {'h': 1, 'c': 2}
+    """
+    return {
+        name: nest(inner, flat, f"{prefix}{name}/")
+        if isinstance(inner, Mapping)
+        else flat[f"{prefix}{name}"]
+        for name, inner in spec.items()
+    }
 
 
 def zeros(spec: Spec, batch: int, dtype: str = "float32") -> State:
@@ -149,8 +158,8 @@ def check_leaf(
         return
     axes = "[batch, units]" if len(sizes) == 1 else f"[batch, {', '.join(map(str, sizes))}]"
     if len(shape) == len(full) and shape[1:] == sizes:
-        what = f"{place} has {shape[0]} rows; the input has {batch}."
-        todo = "Pass one row per row of the input, or a single row that all of them start from."
+        what = f"{place} has {shape[0]} rows; expected {batch}."
+        todo = "Pass one row for each row of the batch, or a single one that all of them take."
     else:
         what = f"{place} has shape {shape}; expected {full}, {axes}."
         todo = (

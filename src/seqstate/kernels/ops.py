@@ -7,6 +7,7 @@ time into the record of the next, and a sequence is the list of all records.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ def portable(problem: Problem) -> Results:
     prepared = steps.prepare(sequences, p.drawn)
 
     def step(x: Any, record: Record) -> Record:
-        output, state, gates = steps.step(x, _part(record, "states"), p.drawn)
+        output, state, gates = steps.step(x, states.nest(steps.spec, _part(record, "states")), p.drawn)
         made = {"output": output, **_flat("states", state)}
         if p.gates:
             made.update(_flat("gates", gates))
@@ -58,14 +59,15 @@ def portable(problem: Problem) -> Results:
         unroll=p.unroll,
         keep=p.every_step or p.gates,
     )
+    state = states.nest(steps.spec, _part(last, "states"))
     if records is None:
-        return Results(last["output"], _part(last, "states"))
+        return Results(last["output"], state)
     return Results(
         output=last["output"],
-        state=_part(last, "states"),
+        state=state,
         sequence=records["output"],
-        states=_part(records, "states"),
-        gates=_part(records, "gates") if p.gates else None,
+        states=states.nest(steps.spec, _part(records, "states")),
+        gates=states.nest(steps.gates, _part(records, "gates")) if p.gates else None,
     )
 
 
@@ -114,7 +116,7 @@ def time_loop(
         if mask is not None:
             new = _select(masks[0], new, _without_gates(record))
         after = [new[name] for name in names]
-        return after, after if keep or _EMITS_THE_CARRY else None
+        return after, after if keep or _TENSORFLOW else None
 
     if unroll:
         order = range(inputs.shape[1])
@@ -124,14 +126,36 @@ def time_loop(
             made.append(last)
         records = [ops.stack(values, axis=1) for values in zip(*made, strict=True)] if keep else []
     else:
-        last, stacked = ops.scan(body, list(first.values()), xs, reverse=go_backwards)
+        joined, part = _as_one(xs) if _TENSORFLOW else (xs, lambda at: at)
+        last, stacked = ops.scan(
+            lambda before, at: body(before, part(at)),
+            list(first.values()),
+            joined,
+            reverse=go_backwards,
+        )
         in_order = [ops.flip(v, axis=0) if go_backwards else v for v in stacked] if keep else []
         records = [ops.swapaxes(value, 0, 1) for value in in_order]
     return dict(zip(names, last, strict=True)), dict(zip(names, records, strict=False)) or None
 
 
-# TensorFlow's `ops.scan` allocates what a step emits from the carry, so it must emit the whole.
-_EMITS_THE_CARRY = keras.backend.backend() == "tensorflow"
+# Keras's `ops.scan` on TensorFlow allocates what a step emits from the carry, so that it must
+# emit the whole; and several `xs` make it fail where the number of steps is not known.
+_TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+
+def _as_one(xs: list[Any]) -> tuple[Any, Callable[[Any], list[Any]]]:
+    """Join the inputs and the masks `[time, batch, ...]`, and tell how to part one step again."""
+    inputs, *masks = xs
+    sizes = tuple(inputs.shape[2:])
+    width = math.prod(sizes)
+    flat = ops.reshape(inputs, (*ops.shape(inputs)[:2], width))
+    columns = [ops.cast(ops.expand_dims(m, -1), inputs.dtype) for m in masks]
+
+    def part(at: Any) -> list[Any]:
+        x = ops.reshape(at[:, :width], (-1, *sizes))
+        return [x, *(at[:, width + i] != 0 for i in range(len(masks)))]
+
+    return ops.concatenate([flat, *columns], axis=-1), part
 
 
 def _select(condition: Any, yes: Record, no: Record) -> Record:
@@ -153,8 +177,6 @@ def _flat(kind: str, state: State) -> Record:
     return {f"{kind}/{path}": leaf for path, leaf in states.leaves(state)}
 
 
-def _part(record: Record, kind: str) -> State:
+def _part(record: Record, kind: str) -> Record:
     start = f"{kind}/"
-    return states.unflatten(
-        {name[len(start) :]: value for name, value in record.items() if name.startswith(start)}
-    )
+    return {name[len(start) :]: v for name, v in record.items() if name.startswith(start)}

@@ -11,7 +11,7 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.errors import ArgumentError, NoStateError, message
-from seqstate.layers import inputs
+from seqstate.layers import inputs, masks
 from seqstate.layers.recurrent import RNN
 from seqstate.layers.returns import WITH_TIME
 from seqstate.state import Spec, State
@@ -69,6 +69,8 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
         Schuster and Paliwal, Bidirectional recurrent neural networks, IEEE TSP 45 (1997).
     """
 
+    _mask_of_lengths: Any = None
+
     def __init__(
         self,
         layer: Any,
@@ -102,15 +104,17 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
         """The layer as messages name it: class and name."""
         return f'Bidirectional "{self.name}"'
 
-    @property
     def directions(self) -> dict[str, Any]:
-        """The two layers by direction."""
+        """Give the two layers by direction.
+
+        A method, because Keras names what it saves after the first property that holds it.
+        """
         return dict(zip(DIRECTIONS, (self.forward_layer, self.backward_layer), strict=True))
 
     @property
     def spec(self) -> Spec:
         """The states of one row, by direction and name."""
-        return {direction: layer.steps.spec for direction, layer in self.directions.items()}
+        return {direction: layer.steps.spec for direction, layer in self.directions().items()}
 
     # Shapes, masks, weights
 
@@ -119,7 +123,7 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
     ) -> Any:
         """Give the shape of each result, nested as the results are."""
         shapes = [
-            layer.compute_output_shape(sequences_shape) for layer in self.directions.values()
+            layer.compute_output_shape(sequences_shape) for layer in self.directions().values()
         ]
         if self.returned:
             return self._by_name(*shapes, merge=self._merged_shape)
@@ -138,8 +142,9 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_mask(self, _: Any, mask: Any) -> Any:
         """Give each result that has a time axis the mask of the input."""
-        if isinstance(mask, list | tuple):
-            mask = mask[0]
+        mask = keras.tree.flatten(mask)[0]
+        if self._mask_of_lengths is not None:
+            mask, self._mask_of_lengths = self._mask_of_lengths, None
         if self.returned:
             shapes = self.compute_output_shape((None, None))
             return {
@@ -157,7 +162,7 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
         """Build both layers."""
-        for layer in self.directions.values():
+        for layer in self.directions().values():
             if not layer.built:
                 layer.build(sequences_shape)
                 layer.built = True
@@ -174,13 +179,11 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
         """Check what came, then call both layers; see the class for the arguments."""
         inputs.check_sequences(sequences, self.where, 3 if self.input_spec else None)
         if initial_state is not None:
-            if all(isinstance(layer, RNN) for layer in self.directions.values()):
+            if all(isinstance(layer, RNN) for layer in self.directions().values()):
                 inputs.check_initial_state(
                     self.spec, initial_state, sequences.shape[0], self.where
                 )
             kwargs["initial_state"] = initial_state
-            if kwargs.get("mask") is None and not isinstance(initial_state, Mapping):
-                inputs.warn_of_dropped_mask(sequences, self.where)
         names = ("mask", "training", "reset_mask", "lengths")
         kwargs.update(zip(names, args, strict=False))
         return super().__call__(sequences, **kwargs)
@@ -197,10 +200,15 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
         """Run both layers; see the class for the arguments."""
         given = {"training": training, "reset_mask": reset_mask, "lengths": lengths, "mask": mask}
         given = {name: value for name, value in given.items() if value is not None}
+        self._mask_of_lengths = None
+        if lengths is not None:
+            if mask is None:
+                mask = masks.travelling(sequences, initial_state, True, self.where)
+            self._mask_of_lengths = masks.steps_that_count(sequences, mask, lengths)
         states_in = self._split(initial_state)
         forward, backward = (
             layer(sequences, initial_state=states_in.get(direction), **given)
-            for direction, layer in self.directions.items()
+            for direction, layer in self.directions().items()
         )
         if self.returned:
             backward = {
@@ -215,10 +223,6 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
         if self.return_sequences:
             backward = _flip(backward)
         merged = self._merge(forward, backward)
-        if lengths is not None and self.return_sequences:
-            mask = inputs.steps_that_count(sequences, mask, lengths)
-            for value in keras.tree.flatten(merged):
-                value._keras_mask = mask
         if not self.return_state:
             return merged
         return (*(merged if self.merge_mode is None else [merged]), *last)
@@ -252,12 +256,12 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
     @property
     def states(self) -> tuple[Any, ...] | None:
         """The variables of both layers' carried states, or None."""
-        both = [layer.states for layer in self.directions.values()]
+        both = [layer.states for layer in self.directions().values()]
         return None if None in both else (*both[0], *both[1])
 
     def get_state(self) -> State:
         """Give the carried state, `{"forward": {...}, "backward": {...}}`, as NumPy arrays."""
-        return {direction: layer.get_state() for direction, layer in self.directions.items()}
+        return {direction: layer.get_state() for direction, layer in self.directions().items()}
 
     def set_state(self, state: Any, rows: Any = None) -> None:
         """Set the carried state; see `LSTM.set_state`. Nothing is changed if a part does not fit.
@@ -270,10 +274,10 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
         named = states.unflatten(states.name_leaves(self.spec, state, self.where, "state"))
         try:
             for direction, part in named.items():
-                self.directions[direction].set_state(part, rows)
+                self.directions()[direction].set_state(part, rows)
         except Exception:
             for direction, part in before.items():
-                self.directions[direction].set_state(part)
+                self.directions()[direction].set_state(part)
             raise
 
     def reset_state(self, states: Any = None, rows: Any = None) -> None:
@@ -293,7 +297,7 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
         if states is not None:
             self.set_state(states, rows)
             return
-        for layer in self.directions.values():
+        for layer in self.directions().values():
             layer.reset_state(rows=rows) if rows is not None else layer.reset_state()
 
     def reset_states(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -51,7 +51,7 @@ class CarriedState:
         return [*super().variables, *carried]  # type: ignore[misc]
 
     def _create_carried(self, batch: int, dtype: str) -> None:
-        start = states.flatten(self.start(batch))  # type: ignore[attr-defined]
+        start = states.flatten(self.steps.initial(batch))
         with keras.name_scope(self.name):
             self._carried = _Variables(
                 {
@@ -139,7 +139,7 @@ class CarriedState:
         if states is None:
             batch = next(iter(held.values())).shape[0]
             chosen = _rows(rows, batch, self.where)  # type: ignore[attr-defined]
-            states = self.start_numpy(len(chosen))  # type: ignore[attr-defined]
+            states = self.start_values(len(chosen))  # type: ignore[attr-defined]
         self.set_state(states, rows)
 
     def reset_states(self) -> None:
@@ -167,7 +167,9 @@ def _rows(rows: Any, batch: int, where: str) -> np.ndarray[Any, Any]:
         return np.arange(batch)
     if isinstance(rows, slice):
         return np.arange(batch)[rows]
-    chosen = np.atleast_1d(np.asarray(rows if not isinstance(rows, Sequence) else list(rows)))
+    chosen = np.atleast_1d(np.asarray(rows))
+    if not chosen.size:
+        return np.arange(0)
     if chosen.dtype == bool and chosen.shape == (batch,):
         return np.flatnonzero(chosen)
     if chosen.dtype.kind not in "iu" or chosen.ndim != 1:

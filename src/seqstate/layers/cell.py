@@ -77,7 +77,7 @@ class GatedCell(keras.layers.Layer):  # type: ignore[misc]
         if isinstance(units, bool) or not hasattr(units, "__index__") or units <= 0:
             raise ArgumentError(
                 message(
-                    type(self).__name__,
+                    self.kind.name,
                     f"units={units!r}; expected a positive integer.",
                     "`units` is the size of the state and of the output, for example "
                     f"{self.kind.name}(32). It is not the number of time steps.",
@@ -88,7 +88,7 @@ class GatedCell(keras.layers.Layer):  # type: ignore[misc]
         if name.endswith("activation") and isinstance(value, int | float):
             raise ArgumentError(
                 message(
-                    type(self).__name__,
+                    self.kind.name,
                     f"the second argument is `activation` and got {value!r}; "
                     "expected a name such as 'tanh', a function or None.",
                     "The number of time steps and of features comes with the data, "
@@ -98,7 +98,7 @@ class GatedCell(keras.layers.Layer):  # type: ignore[misc]
                 )
                 if name == "activation"
                 else message(
-                    type(self).__name__,
+                    self.kind.name,
                     f"{name}={value!r}; expected a name such as 'sigmoid', a function or None.",
                     "Pass numbers by the name of their argument.",
                 )

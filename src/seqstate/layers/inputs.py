@@ -1,12 +1,10 @@
-"""What is checked of a call before anything is computed, and what the masks come to."""
+"""What is checked of a call before anything is computed."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -107,6 +105,15 @@ def check_initial_state(spec: Spec, given: Any, batch: int | None, where: str) -
         states.check_leaf(value, sizes[path], batch, where, path, "initial_state")
 
 
+def numbers_as_arrays(given: Any) -> Any:
+    """Turn the numbers of an initial state into arrays: Keras takes no mix of the two."""
+    if isinstance(given, Mapping):
+        return {name: numbers_as_arrays(value) for name, value in given.items()}
+    if isinstance(given, list | tuple):
+        return type(given)(numbers_as_arrays(value) for value in given)
+    return np.asarray(given, "float32") if isinstance(given, int | float) else given
+
+
 def initial_state(spec: Spec, given: Any, start: dict[str, Any], where: str, dtype: str) -> Any:
     """Complete what was given with `start`, each leaf cast and given to every row.
 
@@ -197,53 +204,3 @@ def check_lengths(value: Any, sequences: Any, where: str) -> None:
                     "the end.",
                 )
             )
-
-
-def warn_of_dropped_mask(sequences: Any, where: str) -> None:
-    """Warn that a mask that travels with the input is not used, as in Keras."""
-    if getattr(sequences, "_keras_mask", None) is not None:
-        warnings.warn(
-            message(
-                where,
-                "the input carries a mask that is not used, because initial_state was given as "
-                "a list (Keras's own layers drop it silently).",
-                "Pass mask=... as well, or give the initial state by name as a dict: then the "
-                "mask is used. Pass mask=None with a dict without it to ignore the mask.",
-            ),
-            stacklevel=4,
-        )
-
-
-def steps_that_count(sequences: Any, mask: Any, lengths: Any) -> Any:
-    """Bring `mask` and `lengths` together as one `[batch, time]` bool mask, or None."""
-    if mask is not None:
-        mask = ops.cast(keras.tree.flatten(mask)[0], "bool")
-        if len(mask.shape) == 3:
-            mask = ops.any(mask, axis=-1)
-    if lengths is not None:
-        lengths = ops.cast(ops.convert_to_tensor(lengths), "int32")
-        inside = ops.arange(ops.shape(sequences)[1], dtype="int32") < lengths[:, None]
-        mask = inside if mask is None else ops.logical_and(mask, inside)
-    return mask
-
-
-def zero_where_skipped(value: Any, mask: Any) -> Any:
-    """Put zeros where `mask`, which has the leading axes of `value`, is False."""
-    for _ in range(len(value.shape) - len(mask.shape)):
-        mask = ops.expand_dims(mask, -1)
-    return ops.where(mask, value, ops.zeros_like(value))
-
-
-def resets_in_running_order(reset_mask: Any, go_backwards: bool) -> Any:
-    """Give, for each step, whether the state is dropped before it in the order of the run.
-
-    `reset_mask` marks the first step of each sequence in the order of the input. Run forwards,
-    the state is dropped before that step; run backwards, before the step that precedes it, so
-    that the cut lies between the same two steps.
-    """
-    if reset_mask is None:
-        return None
-    reset_mask = ops.cast(reset_mask, "bool")
-    if not go_backwards:
-        return reset_mask
-    return ops.concatenate([reset_mask[:, 1:], ops.zeros_like(reset_mask[:, :1])], axis=1)

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from seqstate import state as states
 from seqstate.errors import ArgumentError, message
 from seqstate.kernels import choice
 from seqstate.kernels.problem import Problem, Results
-from seqstate.layers import inputs
+from seqstate.layers import inputs, masks
 from seqstate.layers import returns as named_results
 from seqstate.layers.carried import CarriedState
 from seqstate.layers.initial import LearnedState
+from seqstate.layers.one_of_several import OneOfSeveral
 from seqstate.layers.stacked_cells import StackedRNNCells, check_cell
 from seqstate.layers.steps import steps_of
 from seqstate.state import State
@@ -85,6 +87,8 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
         ((None, None, 4), (None, 8))
     """
 
+    _mask_of_lengths: Any = None
+
     def __init__(
         self,
         cell: Any,
@@ -149,26 +153,26 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
         return output, *(_with_batch(batch, size) for size in self.state_size)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Give the symbolic results; several of them say in their names which is which."""
+        """Give the symbolic results; where there are several, each shows which one it is."""
         spec = super().compute_output_spec(*args, **kwargs)
         if not self.return_state:
             return spec
         parts = [
             "sequence" if self.return_sequences else "output",
-            *(path.replace("/", "_") for path in states.flatten(self.steps.spec)),
+            *states.flatten(self.steps.spec),
         ]
-        unpack = f"{', '.join(parts)} = {self.name}(x); pass on one of these"
-        names = iter(
-            f"{self.name}/{part} ({i + 1} of {len(parts)} results: {unpack})"
-            for i, part in enumerate(parts)
-        )
+        unpack = f"{', '.join(part.replace('/', '_') for part in parts)} = {self.name}(x)"
+        names = iter(parts)
         return keras.tree.map_structure(
-            lambda t: keras.KerasTensor(t.shape, dtype=t.dtype, name=next(names)), spec
+            lambda t: OneOfSeveral(t, f"{self.name}/{next(names)}", unpack), spec
         )
 
     def compute_mask(self, _: Any, mask: Any) -> Any:
         """Give each result that has a time axis the mask of the input."""
         mask = keras.tree.flatten(mask)[0]
+        if self._mask_of_lengths is not None:
+            # Keras asks right after the call; a mask made of `lengths` travels on like any other.
+            mask, self._mask_of_lengths = self._mask_of_lengths, None
         if self.returned:
             shape = self.compute_output_shape((None, None))
             return named_results.fill(self.returned, shape, mask)
@@ -214,6 +218,12 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
         """Give `start` as the list that Keras's own layers give."""
         return self.steps.listed(self.start(batch_size))
 
+    def start_values(self, batch: int) -> State:
+        """Give `start` as NumPy arrays."""
+        return states.map_leaves(
+            lambda value: np.array(ops.convert_to_numpy(value)), self.start(batch)
+        )
+
     def _state_before(self, initial_state: Any, start: State) -> State:
         dtype = self.steps.dtype
         if initial_state is None and self._carried is not None:
@@ -230,7 +240,7 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
     ) -> Any:
         """Check what came, then call the layer; see the class for the arguments."""
         self._check_call(sequences, initial_state, mask, kwargs)
-        given = {"initial_state": initial_state, "mask": mask}
+        given = {"initial_state": inputs.numbers_as_arrays(initial_state), "mask": mask}
         given.update(zip(("training", "reset_mask", "lengths"), args, strict=False))
         kwargs.update({name: value for name, value in given.items() if value is not None})
         return super().__call__(sequences, **kwargs)
@@ -262,8 +272,6 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
                     "Give it in keras.Input((time, features)), or leave unroll out.",
                 )
             )
-        if mask is None and _drops_mask(initial_state, others):
-            inputs.warn_of_dropped_mask(sequences, where)
 
     def call(
         self,
@@ -275,10 +283,11 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
         lengths: Any = None,
     ) -> Any:
         """Run the cell over the sequence; see the class for the arguments."""
-        others = {"reset_mask": reset_mask, "lengths": lengths}
-        if mask is None and not _drops_mask(initial_state, others):
-            mask = getattr(sequences, "_keras_mask", None)
-        mask = inputs.steps_that_count(sequences, mask, lengths)
+        if mask is None:
+            more = reset_mask is not None or lengths is not None
+            mask = masks.travelling(sequences, initial_state, more, self.where)
+        mask = masks.steps_that_count(sequences, mask, lengths)
+        self._mask_of_lengths = mask if lengths is not None else None
         start = self.start(ops.shape(sequences)[0])
         state = self._state_before(initial_state, start)
         drawn = self.steps.begin(sequences[:, 0], state, training)
@@ -291,7 +300,7 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
                 fresh=start,
                 drawn=drawn,
                 mask=mask,
-                reset_mask=inputs.resets_in_running_order(reset_mask, self.go_backwards),
+                reset_mask=masks.resets_in_running_order(reset_mask, self.go_backwards),
                 go_backwards=self.go_backwards,
                 unroll=self.unroll,
                 every_step="sequence" in wanted or "states" in wanted,
@@ -302,10 +311,7 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
         if self._carried is not None:
             for path, value in states.leaves(results.state):
                 self._carried.named[path].assign(value)
-        returned = self._returned(results, mask)
-        if lengths is not None:
-            self._attach_mask(returned, mask)
-        return returned
+        return self._returned(results, mask)
 
     def _returned(self, results: Results, mask: Any) -> Any:
         """Give the results as the flags, or `returns`, ask for them."""
@@ -317,10 +323,10 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
         if self.zero_output_for_mask and mask is not None:
             if sequence is not None:
                 in_order = ops.flip(mask, axis=1) if self.go_backwards else mask
-                sequence = inputs.zero_where_skipped(sequence, in_order)
+                sequence = masks.zero_where_skipped(sequence, in_order)
             if not self.returned:
                 last = mask[:, 0] if self.go_backwards else mask[:, -1]
-                output = inputs.zero_where_skipped(output, last)
+                output = masks.zero_where_skipped(output, last)
         if self.returned:
             found = {
                 "output": output,
@@ -348,13 +354,6 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
             return
         penalty = self._own_regularizer(value)
         self.add_loss(penalty / ops.cast(ops.shape(value)[0], penalty.dtype))
-
-    def _attach_mask(self, returned: Any, mask: Any) -> None:
-        """Let `lengths` travel on with the results, as a mask does."""
-        masks = keras.tree.flatten(self.compute_mask(None, mask))
-        for value, its_mask in zip(keras.tree.flatten(returned), masks, strict=False):
-            if its_mask is not None:
-                value._keras_mask = its_mask
 
     def _check_batch(self, batch: int) -> None:
         expected = next(iter(self._carried.named.values())).shape[0]
@@ -410,18 +409,6 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
             config.pop("cell"), custom_objects=custom_objects
         )
         return cls(cell, **config)
-
-
-def _drops_mask(initial_state: Any, others: Mapping[str, Any]) -> bool:
-    """Tell whether Keras's own layer, called like this, drops a mask that travels with the input.
-
-    It does so, silently, when it is given an initial state; it has none of the other arguments.
-    """
-    return (
-        initial_state is not None
-        and not isinstance(initial_state, Mapping)
-        and all(others.get(name) is None for name in ("reset_mask", "lengths"))
-    )
 
 
 def _listed_sizes(size: Any) -> list[Any]:

@@ -240,7 +240,7 @@ class CallSteps:
 
     def _named(self, given: Any) -> State:
         named = states.name_leaves(self.spec, given, self.where, argument="the state")
-        return states.map_leaves(lambda path: named[path], _paths(self.spec))
+        return states.nest(self.spec, named)
 
     def _check_size(self, what: str, value: Any, sizes: tuple[int, ...]) -> None:
         got = tuple(value.shape[1:])
@@ -292,7 +292,3 @@ def _spec(size: Any) -> Any:
     if isinstance(size, Mapping):
         return {name: _spec(inner) for name, inner in size.items()}
     return _sizes(size)
-
-
-def _paths(spec: Spec) -> State:
-    return states.unflatten({path: path for path in states.flatten(spec)})

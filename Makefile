@@ -1,0 +1,42 @@
+# `make demo` and `make test` do all the set-up that they need; PYTHON chooses the interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export KERAS_BACKEND ?= jax
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test test-layers check format docs clean
+
+demo: $(VENV)/installed
+	$(BIN)/seqstate tour --out out/tour
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest -n auto
+
+# The layers and the code of the docs on another backend: make test-layers KERAS_BACKEND=torch
+test-layers: $(VENV)/installed
+	$(BIN)/python -m pytest -n auto tests/layers tests/kernels tests/test_docs.py
+
+check: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
+
+format: $(VENV)/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/installed
+	$(BIN)/mkdocs serve
+
+clean:
+	rm -rf $(VENV) site out
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'seqstate needs Python 3.11 or newer: make PYTHON=python3.11'"
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[jax,tour]" --group dev
+	touch $@

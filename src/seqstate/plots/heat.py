@@ -1,0 +1,118 @@
+"""Heat maps: units by time, one panel for a state or a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+
+# Blue below zero, white at zero, red above.
+SIGNED = "RdBu_r"
+FRACTION = "viridis"
+
+# These come out of a tanh and lie in (-1, 1); the other gates come out of a sigmoid.
+_TANH = ("h", "candidate")
+_MOST_LABELS = 12
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A panel of units by time.
+
+    Attributes:
+        title: what the values are.
+        values: `[time, units]`.
+        low: the value at the lower end of the colours.
+        high: the value at the upper end.
+        colors: the name of a colour map of matplotlib.
+    """
+
+    title: str
+    values: np.ndarray
+    low: float
+    high: float
+    colors: str
+
+    def draw(self, axes: Axes, time: np.ndarray, rows: Sequence[int]) -> ScalarMappable:
+        """Draw the panel.
+
+        Args:
+            axes: where.
+            time: `[time]`.
+            rows: the units from the top down.
+
+        Returns:
+            What a colour bar is made from.
+        """
+        units = np.asarray(self.values)[:, list(rows)].T
+        mesh = axes.pcolormesh(
+            edges(time),
+            np.arange(len(rows) + 1) + 0.5,
+            units,
+            vmin=self.low,
+            vmax=self.high,
+            cmap=self.colors,
+            rasterized=True,
+        )
+        axes.invert_yaxis()
+        axes.set_title(self.title, loc="left", fontsize=11)
+        axes.set_ylabel("unit")
+        ticks = range(0, len(rows), -(-len(rows) // _MOST_LABELS))
+        axes.set_yticks([row + 1 for row in ticks], [str(rows[row]) for row in ticks], fontsize=8)
+        return mesh
+
+
+def edges(time: np.ndarray) -> np.ndarray:
+    """Give the `[time + 1]` borders of cells whose middles are at `time` `[time]`.
+
+    >>> edges(np.array([0.0, 1.0, 2.0])).tolist()
+    [-0.5, 0.5, 1.5, 2.5]
+    """
+    time = np.asarray(time)
+    if np.issubdtype(time.dtype, np.datetime64):
+        time = time.astype("datetime64[s]")
+    if len(time) == 1:
+        one = np.ones(1, dtype=(time - time).dtype)
+        return np.concatenate([time, time + one])
+    half = (time[1:] - time[:-1]) / 2
+    middles = time[:-1] + half
+    return np.concatenate([time[:1] - half[:1], middles, time[-1:] + half[-1:]])
+
+
+def state_maps(states: Mapping[str, np.ndarray]) -> list[HeatMap]:
+    """Make a heat map of each state `[time, units]`.
+
+    `h` is shown from -1 to 1; others, such as `c`, as far as the values go, the same on both
+    sides of zero.
+    """
+    return [
+        HeatMap(f"state {name}", values, *_signed(values, name), SIGNED)
+        for name, values in states.items()
+    ]
+
+
+def gate_maps(gates: Mapping[str, np.ndarray]) -> list[HeatMap]:
+    """Make a heat map of each gate `[time, units]`: 0 is closed, 1 is open.
+
+    The candidate, which is no gate but what the gates let in, is shown from -1 to 1.
+    """
+    return [
+        HeatMap("candidate: what the gates may let in", values, *_signed(values, name), SIGNED)
+        if name in _TANH
+        else HeatMap(f"{name} gate: 0 closed, 1 open", values, *_fraction(values), FRACTION)
+        for name, values in gates.items()
+    ]
+
+
+def _signed(values: np.ndarray, name: str) -> tuple[float, float]:
+    reach = float(np.nanmax(np.abs(values)))
+    # Layers with another activation than tanh may leave the fixed range: show it all.
+    reach = max(reach, 1.0) if name in _TANH else reach or 1.0
+    return -reach, reach
+
+
+def _fraction(values: np.ndarray) -> tuple[float, float]:
+    return min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values)))

@@ -1,0 +1,56 @@
+"""The files of the tour: written aside and moved into place, so that none is half-written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from seqstate.errors import ArgumentError, message
+
+
+def make_directory(out: Path) -> None:
+    """Make the output directory, where it isn't there, before any work is done.
+
+    Raises:
+        ArgumentError: it can't be made, or can't be written to.
+    """
+    with _explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=out):
+            pass
+
+
+def write(out: Path, files: Mapping[str, Callable[[Path], object]]) -> list[Path]:
+    """Write all the files or, where one fails, none.
+
+    Args:
+        out: the directory.
+        files: by name, the function that writes the file to the path it is given.
+
+    Returns:
+        Where the files are, in order.
+
+    Raises:
+        ArgumentError: the directory can't be written to.
+    """
+    with _explained(out), TemporaryDirectory(dir=out, prefix=".") as aside:
+        for name, write_to in files.items():
+            write_to(Path(aside) / name)
+        return [(Path(aside) / name).replace(out / name) for name in files]
+
+
+@contextmanager
+def _explained(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise ArgumentError(
+            message(
+                "seqstate tour",
+                f'--out "{out}" can\'t be written to: {what}.',
+                "Pass a directory, new or existing, that you can write to.",
+            )
+        ) from error

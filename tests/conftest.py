@@ -1,0 +1,22 @@
+"""Every test starts from the same random seed and from a clean Keras session."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+# Hundreds of tiny programs are compiled: compile fast rather than well.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+import keras
+import pytest
+from hypothesis import settings
+
+settings.register_profile("seqstate", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("seqstate")
+
+
+@pytest.fixture(autouse=True)
+def _same_start():
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)

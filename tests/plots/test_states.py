@@ -1,0 +1,137 @@
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.collections import QuadMesh
+
+from seqstate.errors import InputError
+from seqstate.plots import HeatMap, Line, Lines, gate_maps, state_maps, states_figure
+from seqstate.plots.heat import edges
+
+RNG = np.random.default_rng(0)
+STEPS, UNITS = 48, 5
+HOURS = np.arange("2010-12-01T00", "2010-12-03T00", dtype="datetime64[h]")
+STATES = {"h": RNG.uniform(-1, 1, (STEPS, UNITS)), "c": RNG.normal(size=(STEPS, UNITS))}
+GATES = {
+    "input": RNG.uniform(size=(STEPS, UNITS)),
+    "candidate": RNG.uniform(-1, 1, (STEPS, UNITS)),
+}
+LINES = [
+    Lines("Temperature", "°C", [Line("seen", STATES["c"][:, 0]), Line("said", np.ones(STEPS))])
+]
+
+
+def figure(**changes):
+    given = {
+        "time": HOURS,
+        "lines": LINES,
+        "maps": [*state_maps(STATES), *gate_maps(GATES)],
+        "title": "Some data",
+    }
+    return states_figure(**(given | changes))
+
+
+def meshes(drawn):
+    panels = [axes for axes in drawn.axes if axes.get_ylabel() == "unit"]
+    return [m for axes in panels for m in axes.collections if isinstance(m, QuadMesh)]
+
+
+@pytest.mark.parametrize("order", [None, [4, 2, 0, 1, 3]])
+def test_heat_maps_hold_the_values_given_unit_by_unit(order):
+    rows = order or list(range(UNITS))
+    drawn = meshes(figure(order=order))
+    given = [*STATES.values(), *GATES.values()]
+    for mesh, values in zip(drawn, given, strict=True):
+        np.testing.assert_array_equal(np.asarray(mesh.get_array()), values.T[rows])
+
+
+def test_rows_are_labelled_with_the_units_they_show():
+    axes = figure(order=[4, 2, 0, 1, 3]).axes[1]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["4", "2", "0", "1", "3"]
+    assert axes.yaxis_inverted()
+
+
+def test_lines_hold_the_values_given_and_their_unit_is_on_the_axis():
+    axes = figure().axes[0]
+    for line, given in zip(axes.get_lines(), LINES[0].lines, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), given.values)
+        assert line.get_label() == given.label
+    assert axes.get_ylabel() == "°C"
+    assert axes.get_title(loc="left") == "Temperature"
+
+
+@pytest.mark.parametrize(
+    ("maps", "limits"),
+    [
+        (state_maps({"h": np.full((3, 2), 0.1)}), (-1.0, 1.0)),
+        (state_maps({"h": np.full((3, 2), 7.0)}), (-7.0, 7.0)),
+        (state_maps({"c": np.array([[0.5, -3.0]])}), (-3.0, 3.0)),
+        (state_maps({"c": np.zeros((3, 2))}), (-1.0, 1.0)),
+        (gate_maps({"candidate": np.full((3, 2), 0.1)}), (-1.0, 1.0)),
+        (gate_maps({"forget": np.full((3, 2), 0.4)}), (0.0, 1.0)),
+        (gate_maps({"update": np.full((3, 2), 1.5)}), (0.0, 1.5)),
+    ],
+)
+def test_colours_have_fixed_ranges_that_no_value_leaves(maps, limits):
+    (heat,) = maps
+    assert (heat.low, heat.high) == limits
+    mesh = meshes(figure(time=np.arange(len(heat.values)), lines=[], maps=maps))
+    assert mesh[0].get_clim() == limits
+
+
+def test_all_panels_share_one_time_axis_that_ends_where_the_data_ends():
+    drawn = figure()
+    panels = [drawn.axes[0], *(mesh.axes for mesh in meshes(drawn))]
+    expected = matplotlib.dates.date2num(edges(HOURS)[[0, -1]])
+    for axes in panels:
+        assert axes.get_xlim() == tuple(expected)
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ([0, 1, 2], [-0.5, 0.5, 1.5, 2.5]),
+        ([0.0, 1.0, 3.0], [-0.5, 0.5, 2.0, 4.0]),
+        ([5], [5, 6]),
+    ],
+)
+def test_edges_lie_between_the_steps(time, expected):
+    np.testing.assert_allclose(edges(np.array(time)), expected)
+
+
+def test_edges_of_hours_are_half_hours():
+    assert str(edges(HOURS)[0]) == "2010-11-30T23:30:00"
+    assert str(edges(HOURS)[1]) == "2010-12-01T00:30:00"
+    assert len(edges(HOURS[:1])) == 2
+
+
+def test_it_is_1400_pixels_wide_and_a_png(tmp_path):
+    path = tmp_path / "states.png"
+    figure().savefig(path)
+    assert matplotlib.image.imread(path).shape[1] == 1400
+
+
+def test_settings_of_matplotlib_stay_as_they_are():
+    before = dict(matplotlib.rcParams)
+    figure()
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"lines": [], "maps": []}, "nothing to draw"),
+        ({"lines": [Lines("a", "", [Line("b", np.ones(3))])]}, 'line "b" has shape'),
+        ({"maps": [HeatMap("a", np.ones((3, 2)), 0, 1, "viridis")]}, '"a" has shape'),
+        ({"maps": [HeatMap("a", np.ones((1, STEPS, 2)), 0, 1, "viridis")]}, "one sequence of a"),
+        ({"order": [0, 1, 2, 3]}, "order does not name"),
+        ({"order": [0, 1, 2, 3, 3]}, "order does not name"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(changes, says):
+    with pytest.raises(InputError, match=says):
+        figure(**changes)
+
+
+def test_numbers_as_time_are_steps():
+    drawn = figure(time=np.arange(STEPS))
+    assert "time step" in [axes.get_xlabel() for axes in drawn.axes]
