@@ -88,5 +88,7 @@ def weighted_sum(results):
     total = 0.0
     for i, tensor in enumerate(keras.tree.flatten(results)):
         weight = np.random.default_rng(i).normal(size=tuple(tensor.shape))
-        total = total + ops.sum(ops.cast(tensor, "float32") * weight.astype("float32"))
+        total = total + ops.sum(
+            ops.cast(tensor, "float32") * ops.convert_to_tensor(weight, "float32")
+        )
     return total

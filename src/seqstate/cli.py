@@ -72,6 +72,8 @@ def tour(
     require_packages()
     # TensorFlow greets on stderr, in the middle of the tour, unless told not to.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Products this small gain nothing from torch's threads, and lose much on a busy machine.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from seqstate.tour.run import FULL, QUICK, run_tour
 
     run_tour(_console(), out, QUICK if quick else FULL)

@@ -28,6 +28,10 @@ class NoStateError(SeqstateError, AttributeError):
     """A layer was asked for a carried state that it does not hold."""
 
 
+class MissingPackageError(SeqstateError, ImportError):
+    """A package that is optional for the library is needed here and not installed."""
+
+
 class DataError(SeqstateError, ValueError):
     """A file or a series of values can't be used as it is."""
 

@@ -15,7 +15,7 @@ import numpy as np
 from seqstate.errors import StateMismatchError, message
 
 State = dict[str, Any]
-Spec = dict[str, Any]
+Spec = Mapping[str, Any]
 
 
 def leaves(state: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -53,7 +53,9 @@ def unflatten(flat: Mapping[str, Any]) -> State:
     return state
 
 
-def map_leaves(fn: Callable[..., Any], state: Mapping[str, Any], *others: Mapping[str, Any]) -> State:
+def map_leaves(
+    fn: Callable[..., Any], state: Mapping[str, Any], *others: Mapping[str, Any]
+) -> State:
     """Call `fn` on the leaves at the same place of one or several states.
 
     The order of the names is that of the first state.
@@ -92,7 +94,9 @@ def zeros(spec: Spec, batch: int, dtype: str = "float32") -> State:
     return map_leaves(lambda sizes: np.zeros((batch, *sizes), dtype), spec)
 
 
-def name_leaves(spec: Spec, given: Any, where: str, argument: str = "initial_state") -> dict[str, Any]:
+def name_leaves(
+    spec: Spec, given: Any, where: str, argument: str = "initial_state"
+) -> dict[str, Any]:
     """Give what a user passed as a state the names of the spec, as a flat dict.
 
     A mapping may be partial at any depth; a list has every leaf, in order; a single value is

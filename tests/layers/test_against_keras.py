@@ -5,10 +5,10 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from cases import BATCH, BOTH, FEATURES, LAYERS, MASKS, TIME, TOLERANCE, UNITS, data, ids, pairs
-from frameworks import BACKEND, arrays, values_and_gradients
 
 import seqstate.layers
+from cases import BATCH, BOTH, FEATURES, LAYERS, MASKS, TIME, TOLERANCE, UNITS, data, ids, pairs
+from frameworks import BACKEND, arrays, values_and_gradients
 
 X = data(BATCH, TIME, FEATURES)
 
@@ -58,9 +58,7 @@ def test_values_and_gradients(layer, case):
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(layer, policy):
-    theirs, ours = (
-        make(m, layer, dtype=policy, **BOTH) for m in (keras.layers, seqstate.layers)
-    )
+    theirs, ours = (make(m, layer, dtype=policy, **BOTH) for m in (keras.layers, seqstate.layers))
     expected, got = theirs(X), ours(X)
     types = [keras.backend.standardize_dtype(t.dtype) for t in keras.tree.flatten(got)]
     assert types == [keras.backend.standardize_dtype(t.dtype) for t in expected]

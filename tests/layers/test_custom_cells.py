@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from cases import BATCH, FEATURES, MASKS, TIME, data
-from frameworks import array
 from keras import ops
 
+from cases import BATCH, FEATURES, MASKS, TIME, data
+from frameworks import array
 from seqstate.errors import ArgumentError
 from seqstate.layers import RNN, GRUCell, StackedRNNCells
 

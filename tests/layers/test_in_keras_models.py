@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from cases import FEATURES, TOLERANCE, UNITS, data
-from frameworks import array, arrays
 
 import seqstate.layers
+from cases import FEATURES, TOLERANCE, UNITS, data
+from frameworks import array, arrays
 from seqstate.layers import GRU, LSTM, RNN, Bidirectional, GRUCell, LSTMCell
 
 K = keras.layers

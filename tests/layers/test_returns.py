@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from cases import BATCH, FEATURES, LAYERS, MASKS, TIME, TOLERANCE, UNITS, data
-from frameworks import array, arrays, values_and_gradients, weighted_sum
 from keras import ops
 
 import seqstate.layers
+from cases import BATCH, FEATURES, LAYERS, MASKS, TIME, TOLERANCE, UNITS, data
+from frameworks import array, arrays, values_and_gradients, weighted_sum
 from seqstate import cells
 from seqstate import state as states
 from seqstate.errors import ArgumentError
@@ -79,7 +79,7 @@ def test_gradients_flow_through_every_state_and_gate(layer):
     _, got = values_and_gradients(built, lambda t: built(t[0], **called), [X])
 
     values = [w.astype("float64") for w in built.get_weights()]
-    order = [np.asarray(v) for v in keras.tree.flatten(built(X, **called))]
+    order = [array(v) for v in keras.tree.flatten(built(X, **called))]
     weights = [np.random.default_rng(i).normal(size=v.shape) for i, v in enumerate(order)]
     weights = [w.astype("float32") for w in weights]
 
@@ -224,12 +224,9 @@ def test_fit_needs_no_targets_for_the_states():
     model = keras.Model(x, keras.layers.Dense(1)(r["output"]))
     model.compile("sgd", "mse")
     assert list(model.fit(X, np.ones((BATCH, 1)), verbose=0).history) == ["loss"]
-    look = keras.Model(x, r["states"])
-    trained = weights_of(model.layers[1])
-    same(
-        look.predict(X, verbose=0),
-        dict(sorted(reference.run("LSTM", X, trained)["states"].items())),
-    )
+    look = keras.Model(x, r["states"]).predict(X, verbose=0)
+    expected = reference.run("LSTM", X, weights_of(model.layers[1]))["states"]
+    same({name: look[name] for name in expected}, expected)
 
 
 def test_a_loss_on_gates_trains():
@@ -237,7 +234,7 @@ def test_a_loss_on_gates_trains():
     gate = LSTM(UNITS, returns="gates")(x)["gates"]["forget"]
     model = keras.Model(x, gate)
     model.compile(keras.optimizers.Adam(0.1), "mse")
-    history = model.fit(X, np.zeros((BATCH, TIME, UNITS)), epochs=5, verbose=0).history["loss"]
+    history = model.fit(X, np.zeros((BATCH, TIME, UNITS)), epochs=30, verbose=0).history["loss"]
     assert history[-1] < 0.5 * history[0]
 
 

@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from cases import FEATURES, TOLERANCE, UNITS
-from frameworks import array, compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 import seqstate.layers
+from cases import FEATURES, TOLERANCE, UNITS
+from frameworks import array, compiled
 from seqstate import state as states
 from seqstate.layers import RNN, GRUCell, LSTMCell, SimpleRNNCell
 

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from cases import FEATURES, LAYERS, TOLERANCE, UNITS, data
-from frameworks import BACKEND, array
 
 import seqstate.layers
+from cases import FEATURES, LAYERS, TOLERANCE, UNITS, data
+from frameworks import BACKEND, array
 from seqstate import state as states
 from seqstate.errors import NoStateError, StateMismatchError
 from seqstate.layers import GRU, LSTM, RNN, Bidirectional, GRUCell, LSTMCell

@@ -32,7 +32,9 @@ def portable(problem: Problem) -> Results:
     prepared = steps.prepare(sequences, p.drawn)
 
     def step(x: Any, record: Record) -> Record:
-        output, state, gates = steps.step(x, states.nest(steps.spec, _part(record, "states")), p.drawn)
+        output, state, gates = steps.step(
+            x, states.nest(steps.spec, _part(record, "states")), p.drawn
+        )
         made = {"output": output, **_flat("states", state)}
         if p.gates:
             made.update(_flat("gates", gates))

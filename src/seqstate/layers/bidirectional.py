@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ from seqstate.layers.returns import WITH_TIME
 from seqstate.state import Spec, State
 
 DIRECTIONS = ("forward", "backward")
-MERGES = {
+MERGES: dict[str | None, Callable[[Any, Any], Any]] = {
     "concat": lambda a, b: ops.concatenate([a, b], axis=-1),
     "sum": lambda a, b: a + b,
     "ave": lambda a, b: (a + b) / 2,
@@ -27,7 +27,7 @@ MERGES = {
 
 
 @keras.saving.register_keras_serializable(package="seqstate")
-class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
+class Bidirectional(keras.layers.Layer):
     """Runs a recurrent layer in both directions and merges the two outputs.
 
     Args:
@@ -81,9 +81,11 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
     ) -> None:
         _check_arguments(layer, merge_mode, backward_layer, kwargs)
         super().__init__(**kwargs)
-        self.forward_layer = _copy(layer, "forward")
-        self.backward_layer = (
-            _copy(layer, "backward", go_backwards=True) if backward_layer is None else backward_layer
+        self.forward_layer: Any = _copy(layer, "forward")
+        self.backward_layer: Any = (
+            _copy(layer, "backward", go_backwards=True)
+            if backward_layer is None
+            else backward_layer
         )
         _check_pair(self.forward_layer, self.backward_layer, self.where)
         for one in (self.forward_layer, self.backward_layer):
@@ -126,7 +128,8 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
             layer.compute_output_shape(sequences_shape) for layer in self.directions().values()
         ]
         if self.returned:
-            return self._by_name(*shapes, merge=self._merged_shape)
+            forward, backward = shapes
+            return self._by_name(forward, backward, merge=self._merged_shape)
         if not self.return_state:
             return self._merged_shape(*shapes)
         (first, *forward), (second, *backward) = shapes
@@ -173,16 +176,12 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
 
     # The call
 
-    def __call__(
-        self, sequences: Any, initial_state: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
+    def __call__(self, sequences: Any, initial_state: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Check what came, then call both layers; see the class for the arguments."""
         inputs.check_sequences(sequences, self.where, 3 if self.input_spec else None)
         if initial_state is not None:
             if all(isinstance(layer, RNN) for layer in self.directions().values()):
-                inputs.check_initial_state(
-                    self.spec, initial_state, sequences.shape[0], self.where
-                )
+                inputs.check_initial_state(self.spec, initial_state, sequences.shape[0], self.where)
             kwargs["initial_state"] = initial_state
         names = ("mask", "training", "reset_mask", "lengths")
         kwargs.update(zip(names, args, strict=False))
@@ -238,7 +237,7 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
             name: merge(forward[name], backward[name])
             if name in ("output", "sequence") and self.merge_mode is not None
             else dict(zip(DIRECTIONS, (forward[name], backward[name]), strict=True))
-            for name in self.returned
+            for name in self.returned or ()
         }
 
     def _split(self, initial_state: Any) -> dict[str, Any]:
@@ -256,8 +255,8 @@ class Bidirectional(keras.layers.Layer):  # type: ignore[misc]
     @property
     def states(self) -> tuple[Any, ...] | None:
         """The variables of both layers' carried states, or None."""
-        both = [layer.states for layer in self.directions().values()]
-        return None if None in both else (*both[0], *both[1])
+        forward, backward = self.forward_layer.states, self.backward_layer.states
+        return None if forward is None or backward is None else (*forward, *backward)
 
     def get_state(self) -> State:
         """Give the carried state, `{"forward": {...}, "backward": {...}}`, as NumPy arrays."""

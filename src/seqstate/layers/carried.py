@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ import numpy as np
 
 from seqstate import state as states
 from seqstate.errors import NoStateError, StateMismatchError, message
+from seqstate.layers.steps import Steps
 from seqstate.state import State
 
 _FILE = "state.npz"
@@ -21,9 +22,10 @@ class _Variables:
 
     def __init__(self, named: Mapping[str, Any]) -> None:
         self.named = dict(named)
+        self.batch: int = next(iter(self.named.values())).shape[0]
 
 
-class CarriedState:
+class CarriedState(keras.layers.Layer):
     """Get, set, reset and save what a layer carries.
 
     The variables are among the layer's `variables`, so that every backend's trainer moves them
@@ -31,10 +33,23 @@ class CarriedState:
     """
 
     _carried: _Variables | None = None
-    name: str
-    steps: Any
+    steps: Steps
     stateful: bool
-    built: bool
+
+    @property
+    def where(self) -> str:
+        """The layer as messages name it: class and name."""
+        return f'{type(self).__name__} "{self.name}"'
+
+    def start(self, batch: Any) -> State:
+        """Give the state that rows start from by themselves, each leaf `[batch, *sizes]`."""
+        return self.steps.initial(batch)
+
+    def start_values(self, batch: int) -> State:
+        """Give `start` as NumPy arrays."""
+        return states.map_leaves(
+            lambda value: np.array(keras.ops.convert_to_numpy(value)), self.start(batch)
+        )
 
     @property
     def states(self) -> list[Any] | None:
@@ -48,22 +63,21 @@ class CarriedState:
     def variables(self) -> list[Any]:
         """All variables: the weights, the seeds and the carried state."""
         carried = list(self._carried.named.values()) if self._carried else []
-        return [*super().variables, *carried]  # type: ignore[misc]
+        return [*super().variables, *carried]
 
     def _create_carried(self, batch: int, dtype: str) -> None:
         start = states.flatten(self.steps.initial(batch))
+        # Without autocast: on torch an assignment to a variable that is read cast is lost.
+        how = {"trainable": False, "dtype": dtype, "autocast": False, "name": "rnn_state"}
         with keras.name_scope(self.name):
             self._carried = _Variables(
-                {
-                    path: keras.Variable(value, trainable=False, dtype=dtype, name="rnn_state")
-                    for path, value in start.items()
-                }
+                {path: keras.Variable(value, **how) for path, value in start.items()}
             )
 
     def _held(self, what: str) -> dict[str, Any]:
         if self._carried is not None:
             return self._carried.named
-        where = self.where  # type: ignore[attr-defined]
+        where = self.where
         if not self.stateful:
             raise NoStateError(
                 message(
@@ -108,7 +122,7 @@ class CarriedState:
             StateMismatchError: a name, a shape or a type that does not fit; a row out of range.
         """
         held = self._held("set the state")
-        where = self.where  # type: ignore[attr-defined]
+        where = self.where
         sizes = states.flatten(self.steps.spec)
         given = states.name_leaves(self.steps.spec, state, where, "state")
         batch = next(iter(held.values())).shape[0]
@@ -138,8 +152,8 @@ class CarriedState:
         held = self._held("reset the state")
         if states is None:
             batch = next(iter(held.values())).shape[0]
-            chosen = _rows(rows, batch, self.where)  # type: ignore[attr-defined]
-            states = self.start_values(len(chosen))  # type: ignore[attr-defined]
+            chosen = _rows(rows, batch, self.where)
+            states = self.start_values(len(chosen))
         self.set_state(states, rows)
 
     def reset_states(self) -> None:
@@ -151,12 +165,12 @@ class CarriedState:
     def save_assets(self, folder: str) -> None:
         """Write the carried state into the layer's folder of a `.keras` archive."""
         if self._carried is not None:
-            np.savez(os.path.join(folder, _FILE), **states.flatten(self.get_state()))
+            np.savez(Path(folder) / _FILE, **states.flatten(self.get_state()))
 
     def load_assets(self, folder: str) -> None:
         """Read the carried state from the layer's folder, if it was saved there."""
-        path = os.path.join(folder, _FILE) if folder else ""
-        if self._carried is not None and os.path.exists(path):
+        path = Path(folder or "") / _FILE
+        if self._carried is not None and folder and path.exists():
             with np.load(path, allow_pickle=False) as saved:
                 self.set_state(states.unflatten(dict(saved)))
 

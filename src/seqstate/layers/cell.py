@@ -26,7 +26,7 @@ _REGISTRIES = {
 }
 
 
-class GatedCell(keras.layers.Layer):  # type: ignore[misc]
+class GatedCell(keras.layers.Layer):
     """One step of a recurrent layer with a kernel, a recurrent kernel and a bias.
 
     Subclasses set `kind` and write `equations`.

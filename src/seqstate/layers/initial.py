@@ -11,7 +11,7 @@ from seqstate import state as states
 from seqstate.state import Spec, State
 
 
-class LearnedState(keras.layers.Layer):  # type: ignore[misc]
+class LearnedState(keras.layers.Layer):
     """Holds one weight for each state, zero at first.
 
     Args:

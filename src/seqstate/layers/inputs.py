@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -64,8 +65,7 @@ def check_sequences(sequences: Any, where: str, rank: int | None = 3) -> None:
 
 def _rank_text(shape: tuple[int | None, ...], rank: int) -> str:
     return (
-        f"the input has shape {shape}, {len(shape)} axes; expected {rank}: "
-        "[batch, time, features]."
+        f"the input has shape {shape}, {len(shape)} axes; expected {rank}: [batch, time, features]."
     )
 
 
@@ -96,6 +96,31 @@ def wrong_features(where: str, shape: tuple[int | None, ...], features: int) -> 
             "Any number of time steps is fine.",
         )
     )
+
+
+def check_carried_batch(sequences: Any, carried: int, where: str) -> None:
+    """Refuse another number of rows than a stateful layer carries the state of.
+
+    Inside a TensorFlow graph the number is known only when the graph runs; there TensorFlow
+    raises its own error with the same message.
+
+    Raises:
+        InputError: another number.
+    """
+    rows = sequences.shape[0]
+    text = message(
+        where,
+        f"stateful=True: the input has {'another number of' if rows is None else rows} rows; the "
+        f"layer carries the state of {carried}.",
+        f"Use batch_size={carried} in fit, evaluate and predict, with a number of samples that "
+        f"{carried} divides.",
+    )
+    if rows not in (None, carried):
+        raise InputError(text)
+    if rows is None and not isinstance(sequences, keras.KerasTensor):
+        import tensorflow as tf
+
+        tf.debugging.assert_equal(tf.shape(sequences)[0], carried, message=text)
 
 
 def check_initial_state(spec: Spec, given: Any, batch: int | None, where: str) -> None:

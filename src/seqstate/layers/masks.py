@@ -12,7 +12,7 @@ from keras import ops
 from seqstate.errors import message
 
 
-class _MaskReader(keras.layers.Layer):  # type: ignore[misc]
+class _MaskReader(keras.layers.Layer):
     """Gives the mask that travels with a tensor: Keras hands it to any layer that asks."""
 
     def __init__(self) -> None:

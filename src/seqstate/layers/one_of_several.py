@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 
-class OneOfSeveral(keras.KerasTensor):  # type: ignore[misc]
+class OneOfSeveral(keras.KerasTensor):
     """A symbolic tensor of a layer that returns several.
 
     A layer that expects one input and is fed with all of them prints them in its error: then
@@ -25,4 +25,6 @@ class OneOfSeveral(keras.KerasTensor):  # type: ignore[misc]
         self.unpack = unpack
 
     def __repr__(self) -> str:
-        return f"<{self.path}, shape={self.shape}: one of several; write {self.unpack} and pass one>"
+        return (
+            f"<{self.path}, shape={self.shape}: one of several; write {self.unpack} and pass one>"
+        )

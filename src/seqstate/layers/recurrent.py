@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from seqstate import state as states
@@ -26,7 +25,7 @@ Shape = Sequence[int | None]
 
 
 @keras.saving.register_keras_serializable(package="seqstate")
-class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
+class RNN(CarriedState):
     """Runs a cell over a sequence; the base of `SimpleRNN`, `GRU` and `LSTM`.
 
     Args:
@@ -124,22 +123,16 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
         if self.returned and "gates" in self.returned and returns != "all":
             self._check_has_gates()
         # Keras would penalize all that is returned, also gates that are only looked at.
-        self._own_regularizer = None
+        self._own_regularizer: Any = None
         if self.returned:
-            self._own_regularizer, self.activity_regularizer = self.activity_regularizer, None
+            self._own_regularizer = self.activity_regularizer
+            self.activity_regularizer: Any = None
         self.learn_initial_state = learn_initial_state
         self.learned_state = LearnedState(self.steps.spec) if learn_initial_state else None
 
-    @property
-    def where(self) -> str:
-        """The layer as messages name it: class and name."""
-        return f'{type(self).__name__} "{self.name}"'
-
     # Shapes, masks, weights
 
-    def compute_output_shape(
-        self, sequences_shape: Shape, initial_state_shape: Any = None
-    ) -> Any:
+    def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         """Give the shape of each result, nested as the results are."""
         batch, time = sequences_shape[:2]
         steps = self.steps
@@ -212,17 +205,11 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
         """Give the state that rows start from by themselves: zeros, or what was learned."""
         if self.learned_state is not None:
             return self.learned_state.for_rows(batch, self.steps.dtype)
-        return self.steps.initial(batch)
+        return super().start(batch)
 
     def get_initial_state(self, batch_size: Any) -> list[Any]:
         """Give `start` as the list that Keras's own layers give."""
         return self.steps.listed(self.start(batch_size))
-
-    def start_values(self, batch: int) -> State:
-        """Give `start` as NumPy arrays."""
-        return states.map_leaves(
-            lambda value: np.array(ops.convert_to_numpy(value)), self.start(batch)
-        )
 
     def _state_before(self, initial_state: Any, start: State) -> State:
         dtype = self.steps.dtype
@@ -254,8 +241,8 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
         if features is not None and got is not None and got != features:
             raise inputs.wrong_features(where, tuple(sequences.shape), features)
         batch = sequences.shape[0]
-        if self._carried is not None and batch is not None:
-            self._check_batch(batch)
+        if self._carried is not None:
+            inputs.check_carried_batch(sequences, self._carried.batch, where)
         if initial_state is not None:
             inputs.check_initial_state(self.steps.spec, initial_state, batch, where)
         for name, value in (("mask", mask), ("reset_mask", others.get("reset_mask"))):
@@ -292,22 +279,23 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
         state = self._state_before(initial_state, start)
         drawn = self.steps.begin(sequences[:, 0], state, training)
         wanted = self.returned or (("sequence",) if self.return_sequences else ())
-        results = choice.run(
-            Problem(
-                steps=self.steps,
-                sequences=sequences,
-                state=state,
-                fresh=start,
-                drawn=drawn,
-                mask=mask,
-                reset_mask=masks.resets_in_running_order(reset_mask, self.go_backwards),
-                go_backwards=self.go_backwards,
-                unroll=self.unroll,
-                every_step="sequence" in wanted or "states" in wanted,
-                gates="gates" in wanted,
-            )
+        problem = Problem(
+            steps=self.steps,
+            sequences=sequences,
+            state=state,
+            fresh=start,
+            drawn=drawn,
+            mask=mask,
+            reset_mask=masks.resets_in_running_order(reset_mask, self.go_backwards),
+            go_backwards=self.go_backwards,
+            unroll=self.unroll,
+            every_step="sequence" in wanted or "states" in wanted,
+            gates="gates" in wanted,
         )
-        self.steps.end()
+        try:
+            results = choice.run(problem)
+        finally:
+            self.steps.end()
         if self._carried is not None:
             for path, value in states.leaves(results.state):
                 self._carried.named[path].assign(value)
@@ -354,19 +342,6 @@ class RNN(CarriedState, keras.layers.Layer):  # type: ignore[misc]
             return
         penalty = self._own_regularizer(value)
         self.add_loss(penalty / ops.cast(ops.shape(value)[0], penalty.dtype))
-
-    def _check_batch(self, batch: int) -> None:
-        expected = next(iter(self._carried.named.values())).shape[0]
-        if batch != expected:
-            raise inputs.InputError(
-                message(
-                    self.where,
-                    f"stateful=True: the input has {batch} rows; the layer carries the state of "
-                    f"{expected}.",
-                    f"Use batch_size={expected} in fit, evaluate and predict, with a number of "
-                    f"samples that {expected} divides.",
-                )
-            )
 
     def _check_has_gates(self) -> None:
         if not states.flatten(self.steps.gates):

@@ -9,10 +9,11 @@ import keras
 
 from seqstate.errors import ArgumentError, message
 from seqstate.layers.steps import StackedSteps
+from seqstate.state import name_leaves, nest
 
 
 @keras.saving.register_keras_serializable(package="seqstate")
-class StackedRNNCells(keras.layers.Layer):  # type: ignore[misc]
+class StackedRNNCells(keras.layers.Layer):
     """Cells on top of each other, run as one cell: `RNN([LSTMCell(8), GRUCell(4)])`.
 
     In named states and gates the cells are `cell_0` (next to the input), `cell_1` and so on.
@@ -72,7 +73,7 @@ class StackedRNNCells(keras.layers.Layer):  # type: ignore[misc]
         """Run one step of all cells: `(inputs, [states of each]) -> (output, [new states])`."""
         steps = StackedSteps(self.cells)
         named = {
-            name: dict(zip(inner.spec, _as_list(given), strict=True))
+            name: nest(inner.spec, name_leaves(inner.spec, given, "StackedRNNCells", "states"))
             for (name, inner), given in zip(steps.inner.items(), states, strict=True)
         }
         drawn = steps.begin(inputs, named, training)

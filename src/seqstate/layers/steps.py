@@ -27,13 +27,15 @@ class Steps(Protocol):
         spec: the states of one row by name, each leaf a tuple of sizes.
         gates: the gates of one row by name, each leaf a tuple of sizes.
         output: the sizes of one row of the output.
-        dtype: the compute type of the states.
     """
 
     spec: Spec
     gates: Spec
     output: tuple[int, ...]
-    dtype: str
+
+    @property
+    def dtype(self) -> str:
+        """The compute type of the states."""
 
     def initial(self, batch: Any) -> State:
         """Give the state before the first step, each leaf `[batch, *sizes]`."""
@@ -68,7 +70,7 @@ class GatedSteps:
         self.cell = cell
         self.spec: Spec = dict.fromkeys(cell.kind.states, sizes)
         self.gates: Spec = dict.fromkeys(cell.kind.gates, sizes)
-        self.output = sizes
+        self.output: tuple[int, ...] = sizes
 
     @property
     def dtype(self) -> str:

@@ -6,13 +6,9 @@ import os
 from importlib.util import find_spec
 
 from seqstate.backend import BACKENDS
-from seqstate.errors import SeqstateError, message
+from seqstate.errors import MissingPackageError, message
 
 PACKAGES = ("matplotlib", "vega_datasets")
-
-
-class MissingPackageError(SeqstateError, ImportError):
-    """A package that is optional for the library is needed here and not installed."""
 
 
 def require_packages() -> None:

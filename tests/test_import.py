@@ -1,0 +1,29 @@
+"""`import seqstate` costs no framework."""
+
+import pytest
+
+from subprocesses import python
+
+LIGHT = ("seqstate", "seqstate.state", "seqstate.cells", "seqstate.errors", "seqstate.cli")
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_the_facts_and_the_face_import_no_framework(module, tmp_path):
+    code = (
+        f"import sys, {module}; "
+        "print([m for m in ('keras', 'jax', 'torch', 'tensorflow', 'matplotlib')"
+        " if m in sys.modules])"
+    )
+    assert python(code, tmp_path) == "[]"
+
+
+def test_layers_is_there_when_it_is_touched(tmp_path):
+    code = "import seqstate; print(seqstate.layers.LSTM.__name__, seqstate.__version__)"
+    assert python(code, tmp_path).startswith("LSTM 0.")
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import seqstate
+
+    with pytest.raises(AttributeError, match="no attribute 'layer'"):
+        _ = seqstate.layer
