@@ -226,9 +226,9 @@ class RNN(CarriedState):
         self, sequences: Any, initial_state: Any = None, mask: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
         """Check what came, then call the layer; see the class for the arguments."""
+        kwargs.update(zip(("training", "reset_mask", "lengths"), args, strict=False))
         self._check_call(sequences, initial_state, mask, kwargs)
         given = {"initial_state": inputs.numbers_as_arrays(initial_state), "mask": mask}
-        given.update(zip(("training", "reset_mask", "lengths"), args, strict=False))
         kwargs.update({name: value for name, value in given.items() if value is not None})
         return super().__call__(sequences, **kwargs)
 

@@ -103,7 +103,7 @@ def _show_calls(console: Console, series: Temperatures) -> None:
     console.print(report.calls_table(calls))
     report.say(
         console,
-        "With return_state=True, Keras gives an unnamed list. Its first entry is the output, and "
+        "With return_state=True, Keras gives an unnamed tuple. Its first entry is the output, and "
         "the output of an LSTM is its state h. So where the sequence is not asked for, the same "
         "numbers come twice, and only their place says which is which. By name there is no "
         'doubt: LSTM(3, returns="all")(x) gives',
