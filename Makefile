@@ -35,8 +35,9 @@ clean:
 	rm -rf $(VENV) site out
 
 $(VENV)/installed: pyproject.toml
-	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'seqstate needs Python 3.11 or newer: make PYTHON=python3.11'"
-	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'seqstate needs Python 3.11 or newer: make PYTHON=python3.11'"
+	@echo "Installing into $(VENV); this takes a minute or two."
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable ".[jax,tour]" --group dev
 	touch $@

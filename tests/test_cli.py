@@ -75,11 +75,11 @@ def test_other_errors_are_not_swallowed(monkeypatch):
 @pytest.mark.parametrize(
     ("absent", "backend", "says"),
     [
-        ({"matplotlib"}, "", 'matplotlib not installed.\n  Run: pip install "seqstate[tour]"'),
-        ({"matplotlib", "vega_datasets"}, "", "matplotlib and vega_datasets not installed"),
+        ({"matplotlib"}, "", 'not installed: matplotlib.\n  Run: pip install "seqstate[tour]"'),
+        ({"matplotlib", "vega_datasets"}, "", "not installed: matplotlib, vega_datasets."),
         ({"jax", "torch", "tensorflow"}, "", 'pip install "seqstate[jax]"'),
-        ({"torch"}, "torch", "KERAS_BACKEND=torch"),
-        (set(), "numpy", "KERAS_BACKEND=numpy"),
+        ({"torch"}, "torch", "KERAS_BACKEND=torch, and torch is not installed.\n  Installed: jax"),
+        (set(), "numpy", "KERAS_BACKEND=numpy; expected one that can train"),
     ],
 )
 def test_a_missing_package_is_named_with_what_to_install(

@@ -38,15 +38,6 @@ def test_map_leaves_keeps_names_and_order(tree):
     assert list(state.leaves(doubled)) == [(path, 2 * v) for path, v in state.leaves(tree)]
 
 
-def test_zeros_are_of_the_sizes_of_the_spec():
-    made = state.zeros(SPEC, batch=4, dtype="float64")
-    assert {p: (v.shape, v.dtype.name, v.any()) for p, v in state.leaves(made)} == {
-        "forward/h": ((4, 2), "float64", False),
-        "forward/c": ((4, 2), "float64", False),
-        "backward/h": ((4, 3), "float64", False),
-    }
-
-
 NAMED = {
     "whole dict": ({"forward": {"h": 1, "c": 2}, "backward": {"h": 3}}, [1, 2, 3]),
     "other order": ({"backward": {"h": 3}, "forward": {"c": 2, "h": 1}}, [1, 2, 3]),

@@ -85,15 +85,6 @@ def nest(spec: Spec, flat: Mapping[str, Any], prefix: str = "") -> State:
     }
 
 
-def zeros(spec: Spec, batch: int, dtype: str = "float32") -> State:
-    """Give a state of zeros, each leaf `[batch, *sizes]`.
-
-    >>> zeros({"h": (2,)}, batch=1)
-    {'h': array([[0., 0.]], dtype=float32)}
-    """
-    return map_leaves(lambda sizes: np.zeros((batch, *sizes), dtype), spec)
-
-
 def name_leaves(
     spec: Spec, given: Any, where: str, argument: str = "initial_state"
 ) -> dict[str, Any]:
@@ -117,11 +108,13 @@ def name_leaves(
         values = _flat_list(given)
         paths = list(flatten(spec))
         if len(values) != len(paths):
+            what = f"has {_count(values, 'value')}"
+            if not isinstance(given, list | tuple):
+                what = f"is one {type(given).__name__}"
             raise StateMismatchError(
                 message(
                     where,
-                    f"{argument} has {_count(values, 'value')}; expected {len(paths)}, "
-                    f"in this order: {', '.join(paths)}.",
+                    f"{argument} {what}; expected {len(paths)}, in this order: {', '.join(paths)}.",
                     f"Pass all {len(paths)}, or name the ones that you have and leave the rest "
                     f"to start from zeros: {argument}={_example(paths)}."
                     if len(paths) > 1
@@ -149,7 +142,7 @@ def check_leaf(
             message(
                 where,
                 f"{place} has dtype {dtype}; expected floating point.",
-                f'Convert it first, for example with {place}.astype("float32").',
+                f'Convert it first: numpy.asarray({place}, dtype="float32").',
             )
         )
     full = (batch, *sizes)
@@ -198,9 +191,12 @@ def _named(
         raise StateMismatchError(
             message(
                 where,
-                f"{place} has the unknown name {', '.join(map(repr, unknown))}; "
-                f"expected {', '.join(map(repr, spec))}.",
-                f"Use the names that the layer carries, for example {_example([*flatten(spec)])}.",
+                f"{place} has the unknown {'name' if len(unknown) == 1 else 'names'} "
+                f"{', '.join(map(repr, unknown))}; expected {', '.join(map(repr, spec))}.",
+                'From the results of a layer, pass the part: results["state"].'
+                if "state" in unknown
+                else "Use the names that the layer carries, for example "
+                f"{_example([*flatten(spec)])}.",
             )
         )
     named: dict[str, Any] = {}

@@ -205,8 +205,38 @@ class LostName(Counter):
         return output, {"sum": new["total"]}, gates
 
 
+class LostState(Counter):
+    def call(self, inputs, states):
+        output, new, gates = super().call(inputs, states)
+        return output, {"total": new["total"]}, gates
+
+
+class WrongGate(Counter):
+    def call(self, inputs, states):
+        output, new, gates = super().call(inputs, states)
+        return output, new, {"sign": gates["sign"][:, :2]}
+
+
+class LostGate(Counter):
+    def call(self, inputs, states):
+        output, new, _ = super().call(inputs, states)
+        return output, new, {}
+
+
+class OneThing(Minimal):
+    def __init__(self):
+        super().__init__(3)
+
+    def call(self, inputs, states):
+        return super().call(inputs, states)[0]
+
+
 BAD = {
-    "gates promised, none given": (TwoValues, "length 2; expected 3 values"),
+    "a state is missing": (LostState, "the new state 'pair/outer' is missing"),
+    "a gate is missing": (LostGate, "the gate 'sign' is missing"),
+    "a gate of another size": (WrongGate, r"the gate 'sign' has shape \(3, 2\)"),
+    "a bare tensor": (OneThing, "returned one thing; expected 2 values"),
+    "gates promised, none given": (TwoValues, "returned 2 values; expected 3 values"),
     "output of another size": (WrongOutput, r"the output has shape \(3, 1\)"),
     "state of another size": (WrongState, "the new state 'state_1' has shape"),
     "names for other states": (WrongNames, "state_names has 1 names; state_size has 2"),

@@ -74,7 +74,29 @@ BAD = {
         "Say all in returns",
     ),
     "a layer as a cell": Wrong(
-        lambda: RNN(LSTM(4).call), ArgumentError, "has no `call`", "LSTMCell(32)"
+        lambda: RNN(LSTM(4)), ArgumentError, "got the layer LSTM; expected a cell", "LSTMCell(...)"
+    ),
+    "a layer in a list of cells": Wrong(
+        lambda: RNN([LSTMCell(4), keras.layers.GRU(4)]), ArgumentError, "the layer GRU", "GRUCell"
+    ),
+    "a function as a cell": Wrong(
+        lambda: RNN(lambda x: x), ArgumentError, "has no `call` and no `state_size`", "LSTMCell(32)"
+    ),
+    "a flag with a letter missing": Wrong(
+        lambda: LSTM(4, return_sequence=True),
+        ArgumentError,
+        "has no argument 'return_sequence'",
+        "Did you mean return_sequences?",
+        "LSTM",
+    ),
+    "an argument of the call": Wrong(
+        lambda: GRU(4, lengths=[1, 2]), ArgumentError, "'lengths'", "layer(x, lengths=...)", "GRU"
+    ),
+    "an argument of nothing": Wrong(
+        lambda: SimpleRNN(4, zzz=1), ArgumentError, "no argument 'zzz'", "learn_initial_state"
+    ),
+    "data as units": Wrong(
+        lambda: LSTM(X), ArgumentError, "units=an array of shape (3, 5, 4)", "LSTM(32)"
     ),
     "no cells": Wrong(lambda: RNN([]), ArgumentError, "empty list", "at least one"),
     "a cell without sizes": Wrong(
@@ -92,9 +114,9 @@ BAD = {
         'LSTM "decoder"',
     ),
     "2-D symbolic input": Wrong(
-        lambda: lstm()(keras.Input((7,))), InputError, "(None, 7), 2 axes", "x[:, None, :]"
+        lambda: lstm()(keras.Input((7,))), InputError, "(None, 7), 2 axes", "return_sequences=True"
     ),
-    "1-D input": Wrong(lambda: lstm()(X[0, :, 0]), InputError, "1 axes", "x.reshape(1, -1, 1)"),
+    "1-D input": Wrong(lambda: lstm()(X[0, :, 0]), InputError, "1 axis", "x.reshape(1, -1, 1)"),
     "4-D input": Wrong(
         lambda: lstm()(X[None]), InputError, "4 axes", "keras.layers.TimeDistributed"
     ),
@@ -121,7 +143,30 @@ BAD = {
         "sequence, *state = layer(x)",
     ),
     "what returns gave": Wrong(
-        lambda: lstm()({"sequence": X}), InputError, "1 tensors in a dict", "take the one"
+        lambda: lstm()({"sequence": X}), InputError, "a dict with 'sequence'", 'r["sequence"]'
+    ),
+    "2-D input of a cell": Wrong(
+        lambda: RNN([LSTMCell(4)])(X[0]), InputError, "2 axes", "x[..., None]"
+    ),
+    "4-D input of a cell": Wrong(
+        lambda: RNN(keras.layers.GRUCell(4))(X[None]), InputError, "4 axes", "TimeDistributed"
+    ),
+    "token ids": Wrong(
+        lambda: lstm()(np.array([[1, 2], [3, 0]])), InputError, "2 axes", "keras.layers.Embedding"
+    ),
+    "series of unequal length": Wrong(
+        lambda: lstm()([X[0], X[1, :2]]), InputError, "2 tensors in a list", "pad_sequences"
+    ),
+    "text": Wrong(lambda: lstm()(X.astype(str)), InputError, "dtype str", "numpy.asarray"),
+    "objects": Wrong(lambda: lstm()(X.astype(object)), InputError, "dtype object", "float32"),
+    "complex numbers": Wrong(
+        lambda: lstm()(X.astype("complex64")), InputError, "dtype complex64", "float32"
+    ),
+    "an unknown number of features": Wrong(
+        lambda: lstm()(keras.Input((5, None))), InputError, "features is not known", "features not"
+    ),
+    "another width of Keras's cell": Wrong(
+        lambda: _called_twice(RNN(keras.layers.LSTMCell(3))), InputError, "built for 4", "new layer"
     ),
     "another width": Wrong(
         lambda: _called_twice(lstm()),
@@ -159,6 +204,12 @@ BAD = {
     ),
     "lengths too long": Wrong(
         lambda: lstm()(X, lengths=[6, 1, 1]), InputError, "from 1 to 6; expected 0 to 5", "padding"
+    ),
+    "lengths as a tensor, too long": Wrong(
+        lambda: lstm()(X, lengths=keras.ops.convert_to_tensor([9, 1, 1])),
+        InputError,
+        "from 1 to 9; expected 0 to 5",
+        "padding",
     ),
     "lengths negative": Wrong(
         lambda: lstm()(X, lengths=np.array([-1, 1, 1])), InputError, "from -1 to 1", "real"
@@ -200,13 +251,13 @@ BAD = {
         lambda: lstm()(X, initial_state={"h": STATE.astype("int32")}),
         StateMismatchError,
         "dtype int32; expected floating point",
-        'astype("float32")',
+        'numpy.asarray(initial_state["h"], dtype="float32")',
     ),
     "state of truth values": Wrong(
         lambda: lstm()(X, initial_state={"h": STATE > 0}),
         StateMismatchError,
         "dtype bool",
-        "astype",
+        "asarray",
     ),
     "state of text": Wrong(
         lambda: lstm()(X, initial_state={"h": "zeros"}), StateMismatchError, "dtype str", "Convert"
@@ -214,7 +265,7 @@ BAD = {
     "one state for two": Wrong(
         lambda: lstm()(X, initial_state=STATE),
         StateMismatchError,
-        "has 1 value; expected 2, in this order: h, c",
+        "is one ndarray; expected 2, in this order: h, c",
         'initial_state={"h": ..., "c": ...}',
     ),
     "two states for one": Wrong(
@@ -263,6 +314,18 @@ BAD = {
     ),
     # Bidirectional
     "no layer": Wrong(lambda: Bidirectional(LSTMCell), ArgumentError, "a recurrent", "LSTM(32)"),
+    "a layer that can't be wrapped": Wrong(
+        lambda: Bidirectional(keras.layers.Dense(3)), ArgumentError, "is a Dense", "LSTM(32)"
+    ),
+    "a cell to be wrapped": Wrong(
+        lambda: Bidirectional(LSTMCell(3)), ArgumentError, "is a LSTMCell", "RNN(cell)"
+    ),
+    "results as a state": Wrong(
+        lambda: lstm()(X, initial_state={"output": STATE, "state": {}}),
+        StateMismatchError,
+        "unknown names 'output', 'state'",
+        'results["state"]',
+    ),
     "an unknown merge": Wrong(
         lambda: Bidirectional(lstm(), merge_mode="max"), ArgumentError, "'max'", "unmerged"
     ),
@@ -319,6 +382,10 @@ def test_a_dense_layer_that_is_fed_with_several_results_is_told_which_is_which()
         keras.Sequential(
             [x, GRU(4, return_sequences=True, return_state=True, name="gru"), keras.layers.Dense(1)]
         )
+    with pytest.raises(ValueError, match=r"both/backward/c, shape=\(None, 4\): one of several"):
+        keras.layers.Dense(1)(Bidirectional(LSTM(4, return_state=True), name="both")(x))
+    with pytest.raises(ValueError, match=r'r = named\(x\), then r\["states"\]\["c"\]'):
+        keras.layers.Dense(1)(LSTM(4, returns="all", name="named")(x))
 
 
 def test_a_last_batch_that_is_smaller_is_refused_and_not_spread_over_the_rows():

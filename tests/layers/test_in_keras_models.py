@@ -235,3 +235,51 @@ def test_a_subclassed_cell_keeps_its_own_step():
         layer.build(X.shape)
     doubled.set_weights(plain.get_weights())
     np.testing.assert_allclose(array(doubled(X)), 2 * array(plain(X)), atol=1e-6)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Scaled(LSTMCell):
+    def __init__(self, units, scale=2.0, **kwargs):
+        super().__init__(units, **kwargs)
+        self.scale = scale
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+def test_a_subclassed_cell_with_a_constructor_of_its_own_keeps_its_config(tmp_path):
+    x = keras.Input((None, FEATURES))
+    model = keras.Model(x, RNN(Scaled(3, scale=3.0, activation="relu", use_bias=False))(x))
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert again.layers[1].cell.get_config() == model.layers[1].cell.get_config()
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras has no jit on torch")
+@pytest.mark.parametrize("steps", [STEPS, None])
+def test_a_model_trains_when_it_is_compiled_by_xla(steps):
+    losses = []
+    for jit in (True, False):
+        keras.utils.set_random_seed(1)
+        x = keras.Input((steps, FEATURES))
+        named = LSTM(3, returns=("sequence", "gates"))(x)
+        y = GRU(2)(keras.layers.Concatenate()([named["sequence"], named["gates"]["forget"]]))
+        model = keras.Model(x, y)
+        model.compile("sgd", "mse", jit_compile=jit)
+        losses.append(model.fit(X, np.ones((ROWS, 2)), epochs=2, verbose=0).history["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_nested_stacks_and_symbolic_states_have_the_shapes_of_eager_ones():
+    layer = RNN([RNN([LSTMCell(2), GRUCell(3)]).cell, GRUCell(4)], return_state=True)
+    symbolic = layer(keras.Input((None, FEATURES)))
+    shapes = keras.tree.map_structure(lambda t: tuple(t.shape)[1:], symbolic)
+    assert shapes == keras.tree.map_structure(lambda t: tuple(t.shape)[1:], layer(X))
+
+
+def test_the_penalty_of_a_named_layer_survives_its_config():
+    layer = RNN(GRUCell(3), returns="output", activity_regularizer=keras.regularizers.L2(0.1))
+    again = RNN.from_config(layer.get_config())
+    again(X)
+    assert float(array(again.losses[0])) > 0

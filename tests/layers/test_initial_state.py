@@ -102,6 +102,12 @@ def test_bidirectional_takes_each_direction_by_name_and_in_part():
     close(part, layer(X, initial_state=[ZERO, ZERO, ZERO, rows(ROW)]))
 
 
+def test_a_number_beside_an_array_in_two_directions():
+    layer = Bidirectional(LSTM(UNITS, **BOTH))
+    mixed = {"forward": {"h": 0.5, "c": C}, "backward": {"h": 1.0}}
+    close(layer(X, initial_state=mixed), layer(X, initial_state=[rows(0.5), C, rows(1.0), ZERO]))
+
+
 def test_a_stack_takes_each_cell_by_name_and_in_part():
     layer = RNN([LSTMCell(4), GRUCell(UNITS)], **BOTH)
     wide = data(BATCH, 4, seed=8)
@@ -164,6 +170,12 @@ def test_a_learned_state_comes_after_the_weights_that_keras_has():
     plain.set_weights(layer.get_weights()[:3])
     close(layer(X), plain(X, initial_state={"h": data(UNITS, seed=30), "c": data(UNITS, seed=31)}))
     close(layer(X, initial_state={"h": 0.0, "c": 0.0}), plain(X))
+
+
+def test_a_frozen_layer_does_not_train_its_initial_state():
+    layer = LSTM(UNITS, learn_initial_state=True, trainable=False)
+    model = keras.Sequential([keras.Input((None, FEATURES)), layer, keras.layers.Dense(1)])
+    assert [v.path.rpartition("/")[2] for v in model.trainable_variables] == ["kernel", "bias"]
 
 
 # Rows that start anew
@@ -299,6 +311,12 @@ def test_nan_in_the_padding_reaches_no_gradient():
     assert all(np.isfinite(g).all() for g in grads)
 
 
+def test_masks_may_be_lists():
+    layer, mask = LSTM(UNITS, returns="all"), MASKS["with holes"]
+    expected = layer(X, mask=mask, reset_mask=RESETS, lengths=LENGTHS)
+    close(layer(X, mask=mask.tolist(), reset_mask=RESETS.tolist(), lengths=LENGTHS), expected)
+
+
 # A mask that travels with the input
 
 IDS = np.array([[1, 2, 0], [3, 0, 0], [1, 0, 2]])
@@ -313,6 +331,14 @@ def test_a_travelling_mask_is_used_beside_a_state_by_name():
         {"reset_mask": IDS == 2},
     ):
         close(layer(embedded, **more), layer(embedded, mask=IDS != 0, **more))
+
+
+@pytest.mark.parametrize("forward", [[H], {"h": H}], ids=["list", "dict"])
+def test_a_travelling_mask_is_used_in_both_directions_beside_states_by_direction(forward):
+    embedded = keras.layers.Embedding(5, FEATURES, mask_zero=True)(IDS)
+    layer = Bidirectional(GRU(UNITS))
+    state = {"forward": forward}
+    close(layer(embedded, initial_state=state), layer(embedded, mask=IDS != 0, initial_state=state))
 
 
 @pytest.mark.parametrize("wrap", [False, True], ids=["plain", "bidirectional"])

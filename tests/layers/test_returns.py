@@ -122,6 +122,8 @@ RETURNS = {
     "a list": (["state", "sequence"], ("sequence", "state")),
     "all": ("all", NAMES),
     "all in a list": (["all"], NAMES),
+    "all in a tuple": (("all",), NAMES),
+    "a set": ({"state", "output"}, ("output", "state")),
 }
 
 
@@ -194,6 +196,19 @@ def test_bidirectional_is_in_the_order_of_the_input_in_both_directions(merge_mod
         same(got[name] if merge is None else {"merged": got[name]}, expected)
 
 
+def test_a_forward_layer_that_goes_backwards_is_turned_round():
+    made = {"returns": ("sequence", "states")}
+    turned = Bidirectional(
+        LSTM(UNITS, go_backwards=True, **made), backward_layer=LSTM(UNITS, **made)
+    )
+    turned.build(X.shape)
+    got = _numpy(turned(X))
+    for direction, back in (("forward", True), ("backward", False)):
+        weights = weights_of(turned.directions()[direction])
+        run = reference.run("LSTM", X, weights, go_backwards=back)["states"]
+        same(got["states"][direction], {k: v[:, ::-1] if back else v for k, v in run.items()})
+
+
 def test_output_is_the_last_that_counts_even_where_skipped_steps_are_zeroed():
     layer = make("LSTM", returns=("output", "sequence"), zero_output_for_mask=True)
     got = _numpy(layer(X, mask=MASKS["right padded"]))
@@ -213,7 +228,8 @@ def test_the_activity_penalty_looks_at_the_output_and_not_at_the_gates():
 
 
 def test_a_cell_without_gates_gives_none_of_them():
-    assert SimpleRNN(UNITS, returns="all")(X)["gates"] == {}
+    for everything in ("all", ["all"]):
+        assert SimpleRNN(UNITS, returns=everything)(X)["gates"] == {}
     with pytest.raises(ArgumentError, match="SimpleRNNCell has none"):
         SimpleRNN(UNITS, returns=("output", "gates"))
 

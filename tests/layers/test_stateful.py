@@ -8,7 +8,7 @@ import seqstate.layers
 from cases import FEATURES, LAYERS, TOLERANCE, UNITS, data
 from frameworks import BACKEND, array
 from seqstate import state as states
-from seqstate.errors import NoStateError, StateMismatchError
+from seqstate.errors import ArgumentError, NoStateError, StateMismatchError
 from seqstate.layers import GRU, LSTM, RNN, Bidirectional, GRUCell, LSTMCell
 
 ROWS, STEPS = 2, 4
@@ -49,8 +49,8 @@ def twin(layer, maker, **made):
     return other
 
 
-def final_state(layer, maker, x, **made):
-    return twin(layer, maker, returns="state", **made)(x)["state"]
+def final_state(layer, maker, x):
+    return twin(layer, maker, returns="state")(x)["state"]
 
 
 def target(model):
@@ -98,6 +98,62 @@ def changes_between_predictions(module, layer):
 def test_what_keras_itself_does_not_carry_on_jax(layer):
     assert changes_between_predictions(seqstate.layers, layer)
     assert changes_between_predictions(keras.layers, layer) == (BACKEND != "jax")
+
+
+class Subclassed(keras.Model):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+        self.head = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.head(self.layer(x))
+
+
+@pytest.mark.parametrize("maker", ["LSTM", "stack", "bidirectional"])
+@pytest.mark.parametrize("first", ["fit", "predict"])
+@pytest.mark.parametrize("kind", ["subclassed", "sequential"])
+def test_a_model_that_is_built_by_its_first_batch_carries(maker, first, kind):
+    layer = MAKERS[maker](stateful=True)
+    model = (
+        Subclassed(layer)
+        if kind == "subclassed"
+        else keras.Sequential([layer, keras.layers.Dense(1)])
+    )
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    if first == "fit":
+        model.fit(CHUNKS[0], np.zeros((ROWS, 1)), batch_size=ROWS, verbose=0)
+    else:
+        MOVES["predict"](model, CHUNKS[0])
+    once = layer.get_state()
+    close(once, final_state(layer, maker, CHUNKS[0]))
+    MOVES["predict"](model, CHUNKS[1])
+    other = twin(layer, maker, returns="state")
+    close(layer.get_state(), other(CHUNKS[1], initial_state=once)["state"])
+
+
+def test_a_callback_can_read_and_reset_the_state_between_batches():
+    layer = LSTM(UNITS, stateful=True)
+    model = model_of(layer)
+    seen, refused = [], []
+
+    class Reset(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            try:
+                layer.get_state()
+            except NoStateError as error:
+                refused.append(str(error))
+                self.model.jax_state_sync()
+            seen.append(layer.get_state()["h"])
+            layer.reset_state()
+
+    x = np.concatenate([CHUNKS[0], CHUNKS[0]])
+    y = np.zeros((2 * ROWS, 1))
+    model.fit(x, y, batch_size=ROWS, shuffle=False, verbose=0, callbacks=[Reset()])
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert seen[0].any()
+    assert bool(refused) == (BACKEND == "jax")
+    assert all("self.model.jax_state_sync()" in text for text in refused)
 
 
 def test_both_directions_carry():
@@ -200,20 +256,9 @@ def test_reset_state_takes_states_as_the_keras_documentation_says():
     close(layer.get_state(), {"h": np.ones((ROWS, UNITS)), "c": np.zeros((ROWS, UNITS))})
 
 
-def test_a_learned_state_is_what_rows_are_reset_to():
-    layer = LSTM(UNITS, stateful=True, learn_initial_state=True)
-    layer.build((ROWS, STEPS, FEATURES))
-    layer.learned_state.leaves["c"].assign(np.full(UNITS, 0.5))
-    layer.reset_state()
-    close(layer.get_state(), {"h": np.zeros((ROWS, UNITS)), "c": np.full((ROWS, UNITS), 0.5)})
-
-
-def test_a_learned_state_and_a_carried_one_go_together():
-    layer = LSTM(UNITS, stateful=True, learn_initial_state=True)
-    model = model_of(layer)
-    for chunk in CHUNKS:
-        MOVES["predict"](model, chunk)
-    close(layer.get_state(), final_state(layer, "LSTM", X, learn_initial_state=True))
+def test_a_learned_state_and_a_carried_one_exclude_each_other():
+    with pytest.raises(ArgumentError, match=r"exclude each other[\s\S]*hand the state on"):
+        LSTM(UNITS, stateful=True, learn_initial_state=True)
 
 
 def test_what_get_state_gave_does_not_change_later():
@@ -311,6 +356,18 @@ def test_weight_files_of_a_stateful_model_open_in_keras(tmp_path):
     layer.reset_state()
     first = MOVES["predict"](model, CHUNKS[0])
     close({"y": MOVES["predict"](theirs, CHUNKS[0])}, {"y": first})
+
+
+def test_a_state_in_low_precision_comes_back_from_disk(tmp_path):
+    made = {"stateful": True, "dtype": "bfloat16", "recurrent_initializer": "glorot_uniform"}
+    layer = GRU(UNITS, **made)
+    model = model_of(layer)
+    MOVES["predict"](model, CHUNKS[0])
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    kept = again.layers[1].get_state()["h"].astype("float32")
+    np.testing.assert_array_equal(kept, layer.get_state()["h"].astype("float32"))
+    assert kept.any()
 
 
 def test_mixed_precision_carries_in_full_precision():

@@ -7,7 +7,6 @@ time into the record of the next, and a sequence is the list of all records.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -109,7 +108,7 @@ def time_loop(
     # As a list, because JAX and torch sort the names of a dict on its way through a loop.
     names = list(first)
 
-    def body(before: list[Any], at: list[Any]) -> tuple[list[Any], list[Any] | None]:
+    def body(before: list[Any], at: list[Any]) -> list[Any]:
         record = dict(zip(names, before, strict=True))
         x, *masks = at
         if reset_mask is not None:
@@ -117,47 +116,36 @@ def time_loop(
         new = step(x, record)
         if mask is not None:
             new = _select(masks[0], new, _without_gates(record))
-        after = [new[name] for name in names]
-        return after, after if keep or _TENSORFLOW else None
+        return [new[name] for name in names]
 
     if unroll:
         order = range(inputs.shape[1])
         last, made = list(first.values()), []
         for t in reversed(order) if go_backwards else order:
-            last, _ = body(last, [x[t] for x in xs])
+            last = body(last, [x[t] for x in xs])
             made.append(last)
         records = [ops.stack(values, axis=1) for values in zip(*made, strict=True)] if keep else []
     else:
-        joined, part = _as_one(xs) if _TENSORFLOW else (xs, lambda at: at)
-        last, stacked = ops.scan(
-            lambda before, at: body(before, part(at)),
-            list(first.values()),
-            joined,
-            reverse=go_backwards,
-        )
+        last, stacked = _scan(body, list(first.values()), xs, reverse=go_backwards, keep=keep)
         in_order = [ops.flip(v, axis=0) if go_backwards else v for v in stacked] if keep else []
         records = [ops.swapaxes(value, 0, 1) for value in in_order]
     return dict(zip(names, last, strict=True)), dict(zip(names, records, strict=False)) or None
 
 
-# Keras's `ops.scan` on TensorFlow allocates what a step emits from the carry, so that it must
-# emit the whole; and several `xs` make it fail where the number of steps is not known.
-_TENSORFLOW = keras.backend.backend() == "tensorflow"
+def _scan(
+    body: Any, first: list[Any], xs: list[Any], *, reverse: bool, keep: bool
+) -> tuple[list[Any], list[Any]]:
+    if keras.backend.backend() == "tensorflow":
+        from seqstate.kernels import tensorflow
 
+        return tensorflow.scan(body, first, xs, reverse=reverse, keep=keep)
 
-def _as_one(xs: list[Any]) -> tuple[Any, Callable[[Any], list[Any]]]:
-    """Join the inputs and the masks `[time, batch, ...]`, and tell how to part one step again."""
-    inputs, *masks = xs
-    sizes = tuple(inputs.shape[2:])
-    width = math.prod(sizes)
-    flat = ops.reshape(inputs, (*ops.shape(inputs)[:2], width))
-    columns = [ops.cast(ops.expand_dims(m, -1), inputs.dtype) for m in masks]
+    def emitting(before: list[Any], at: list[Any]) -> tuple[list[Any], list[Any] | None]:
+        after = body(before, at)
+        return after, after if keep else None
 
-    def part(at: Any) -> list[Any]:
-        x = ops.reshape(at[:, :width], (-1, *sizes))
-        return [x, *(at[:, width + i] != 0 for i in range(len(masks)))]
-
-    return ops.concatenate([flat, *columns], axis=-1), part
+    last, stacked = ops.scan(emitting, first, xs, reverse=reverse)
+    return last, stacked
 
 
 def _select(condition: Any, yes: Record, no: Record) -> Record:

@@ -11,9 +11,10 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.errors import ArgumentError, NoStateError, message
-from seqstate.layers import inputs, masks
+from seqstate.layers import initial, inputs, masks
+from seqstate.layers.one_of_several import label
 from seqstate.layers.recurrent import RNN
-from seqstate.layers.returns import WITH_TIME
+from seqstate.layers.returns import WITH_TIME, fill
 from seqstate.state import Spec, State
 
 DIRECTIONS = ("forward", "backward")
@@ -143,19 +144,22 @@ class Bidirectional(keras.layers.Layer):
             return (*forward[:-1], forward[-1] + backward[-1])
         return tuple(forward)
 
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Give the symbolic results; where there are several, each shows which one it is."""
+        spec = super().compute_output_spec(*args, **kwargs)
+        if not self._names_states() or not (self.return_state or self.returned):
+            return spec
+        first = "sequence" if self.return_sequences else "output"
+        parts = [first] if self.merge_mode else [f"{d}/{first}" for d in DIRECTIONS]
+        return label(spec, self.name, [*parts, *states.flatten(self.spec)])
+
     def compute_mask(self, _: Any, mask: Any) -> Any:
         """Give each result that has a time axis the mask of the input."""
         mask = keras.tree.flatten(mask)[0]
         if self._mask_of_lengths is not None:
             mask, self._mask_of_lengths = self._mask_of_lengths, None
         if self.returned:
-            shapes = self.compute_output_shape((None, None))
-            return {
-                name: keras.tree.map_shape_structure(
-                    lambda _, name=name: mask if name in WITH_TIME else None, shapes[name]
-                )
-                for name in self.returned
-            }
+            return fill(self.returned, self.compute_output_shape((None, None)), mask)
         first = mask if self.return_sequences else None
         masks = (first, first) if self.merge_mode is None else (first,)
         if self.return_state:
@@ -176,16 +180,34 @@ class Bidirectional(keras.layers.Layer):
 
     # The call
 
-    def __call__(self, sequences: Any, initial_state: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def __call__(
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool | None = None,
+        reset_mask: Any = None,
+        lengths: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """Check what came, then call both layers; see the class for the arguments."""
-        inputs.check_sequences(sequences, self.where, 3 if self.input_spec else None)
-        if initial_state is not None:
-            if all(isinstance(layer, RNN) for layer in self.directions().values()):
-                inputs.check_initial_state(self.spec, initial_state, sequences.shape[0], self.where)
-            kwargs["initial_state"] = initial_state
-        names = ("mask", "training", "reset_mask", "lengths")
-        kwargs.update(zip(names, args, strict=False))
+        inputs.check_sequences(sequences, self.where, exact=self.input_spec is not None)
+        given = {
+            "initial_state": initial.numbers_as_arrays(initial_state),
+            "mask": inputs.as_array(mask),
+            "training": training,
+            "reset_mask": inputs.as_array(reset_mask),
+            "lengths": lengths,
+        }
+        if initial_state is not None and self._names_states():
+            initial.check_initial_state(
+                self.spec, given["initial_state"], sequences.shape[0], self.where
+            )
+        kwargs.update({name: value for name, value in given.items() if value is not None})
         return super().__call__(sequences, **kwargs)
+
+    def _names_states(self) -> bool:
+        return all(isinstance(layer, RNN) for layer in self.directions().values())
 
     def call(
         self,
@@ -210,10 +232,13 @@ class Bidirectional(keras.layers.Layer):
             for direction, layer in self.directions().items()
         )
         if self.returned:
-            backward = {
-                name: _flip(value) if name in WITH_TIME else value
-                for name, value in backward.items()
-            }
+            forward, backward = (
+                {
+                    k: _flip(v) if k in WITH_TIME and layer.go_backwards else v
+                    for k, v in got.items()
+                }
+                for layer, got in zip(self.directions().values(), (forward, backward), strict=True)
+            )
             return self._by_name(forward, backward, merge=self._merge)
         last = ()
         if self.return_state:
@@ -245,7 +270,8 @@ class Bidirectional(keras.layers.Layer):
         if initial_state is None:
             return {}
         if isinstance(initial_state, Mapping):
-            return dict(initial_state)
+            named = states.name_leaves(self.spec, initial_state, self.where)
+            return states.unflatten(named)
         parts = list(initial_state)
         half = len(parts) // 2
         return {"forward": parts[:half], "backward": parts[half:]}
@@ -354,6 +380,16 @@ def _check_arguments(
                     "Bidirectional",
                     f"{name}={value!r}; expected a recurrent layer.",
                     "Pass a layer, for example Bidirectional(LSTM(32)).",
+                )
+            )
+        needed = ("go_backwards", "return_sequences", "return_state", "stateful")
+        if value is not None and not all(hasattr(value, attribute) for attribute in needed):
+            raise ArgumentError(
+                message(
+                    "Bidirectional",
+                    f"{name} is a {type(value).__name__}; expected a recurrent layer, which has "
+                    f"{', '.join(needed)}.",
+                    "Pass a layer such as LSTM(32); to use a cell, RNN(cell).",
                 )
             )
     if merge_mode not in MERGES:

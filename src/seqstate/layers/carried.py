@@ -66,16 +66,26 @@ class CarriedState(keras.layers.Layer):
         return [*super().variables, *carried]
 
     def _create_carried(self, batch: int, dtype: str) -> None:
-        start = states.flatten(self.steps.initial(batch))
         # Without autocast: on torch an assignment to a variable that is read cast is lost.
         how = {"trainable": False, "dtype": dtype, "autocast": False, "name": "rnn_state"}
         with keras.name_scope(self.name):
+            # From a function, so that Keras can put the creation off where it traces.
             self._carried = _Variables(
-                {path: keras.Variable(value, **how) for path, value in start.items()}
+                {
+                    path: keras.Variable(self._starting(path), shape=(batch, *sizes), **how)
+                    for path, sizes in states.flatten(self.steps.spec).items()
+                }
             )
+
+    def _starting(self, path: str) -> Any:
+        def initial(shape: tuple[int, ...], dtype: str | None = None) -> Any:
+            return keras.ops.cast(states.flatten(self.steps.initial(shape[0]))[path], dtype)
+
+        return initial
 
     def _held(self, what: str) -> dict[str, Any]:
         if self._carried is not None:
+            self._check_at_hand(what)
             return self._carried.named
         where = self.where
         if not self.stateful:
@@ -95,6 +105,21 @@ class CarriedState(keras.layers.Layer):
                 "features)).",
             )
         )
+
+    def _check_at_hand(self, what: str) -> None:
+        """Refuse to read a state whose values Keras holds elsewhere, in an epoch on JAX."""
+        variables = self._carried.named.values() if self._carried else ()
+        try:
+            for variable in variables:
+                _ = variable.value
+        except TypeError as error:
+            raise NoStateError(
+                message(
+                    self.where,
+                    f"can't {what}: in an epoch on JAX, Keras keeps the values to itself.",
+                    "In a callback call self.model.jax_state_sync() first.",
+                )
+            ) from error
 
     def get_state(self) -> State:
         """Give the carried state: a nested dict of NumPy arrays, `[batch, *sizes]`.
@@ -165,7 +190,9 @@ class CarriedState(keras.layers.Layer):
     def save_assets(self, folder: str) -> None:
         """Write the carried state into the layer's folder of a `.keras` archive."""
         if self._carried is not None:
-            np.savez(Path(folder) / _FILE, **states.flatten(self.get_state()))
+            # NumPy's files know no bfloat16.
+            full = states.map_leaves(lambda v: v.astype("float32"), self.get_state())
+            np.savez(Path(folder) / _FILE, **states.flatten(full))
 
     def load_assets(self, folder: str) -> None:
         """Read the carried state from the layer's folder, if it was saved there."""

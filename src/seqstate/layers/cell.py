@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from seqstate.cells import CellKind
@@ -41,6 +42,7 @@ class GatedCell(keras.layers.Layer):
 
     def __init__(self, arguments: Mapping[str, Any], **kwargs: Any) -> None:
         arguments = dict(arguments)
+        names = tuple(arguments)
         self._check_units(arguments["units"])
         implementation = kwargs.pop("implementation", 2) if self.kind.gates else 1
         super().__init__(**kwargs)
@@ -48,6 +50,8 @@ class GatedCell(keras.layers.Layer):
             # Keras draws the seed of this cell before those of its initializers.
             self._set_seed(arguments["seed"])
         self.implementation = implementation
+        # Not from the signature: a subclass may have another one, and pass the rest on.
+        self._own_arguments = names
         for name, value in arguments.items():
             registry = _REGISTRIES.get(name.rpartition("_")[2])
             if registry is not None:
@@ -74,11 +78,13 @@ class GatedCell(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed=seed)
 
     def _check_units(self, units: Any) -> None:
-        if isinstance(units, bool) or not hasattr(units, "__index__") or units <= 0:
+        if isinstance(units, bool) or not isinstance(units, int | np.integer) or units <= 0:
+            shape = getattr(units, "shape", None)
+            shown = repr(units) if shape is None else f"an array of shape {tuple(shape)}"
             raise ArgumentError(
                 message(
                     self.kind.name,
-                    f"units={units!r}; expected a positive integer.",
+                    f"units={shown}; expected a positive integer.",
                     "`units` is the size of the state and of the output, for example "
                     f"{self.kind.name}(32). It is not the number of time steps.",
                 )
@@ -269,7 +275,7 @@ class GatedCell(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Give the config that Keras's own cell of this name gives."""
         config = dict(super().get_config())
-        for name in self.argument_names():
+        for name in self._own_arguments:
             value = getattr(self, name)
             registry = _REGISTRIES.get(name.rpartition("_")[2])
             config[name] = value if registry is None else registry.serialize(value)

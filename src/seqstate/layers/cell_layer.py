@@ -78,8 +78,8 @@ class CellLayer(RNN):
         """Give the config of Keras's own layer, and what was set beyond it."""
         config = super().get_config()
         del config["cell"]
-        penalty = self._own_regularizer or self.activity_regularizer
-        config["activity_regularizer"] = keras.regularizers.serialize(penalty)
+        penalty = keras.regularizers.serialize(self.activity_regularizer)
+        config.setdefault("activity_regularizer", penalty)
         cell = self.cell.get_config()
         if not self.cell_class.kind.gates and cell["seed"] is None:
             del cell["seed"]  # as Keras does for this layer

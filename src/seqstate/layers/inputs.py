@@ -11,35 +11,17 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.errors import InputError, message
-from seqstate.state import Spec
 
 
-def check_sequences(sequences: Any, where: str, rank: int | None = 3) -> None:
+def check_sequences(sequences: Any, where: str, exact: bool) -> None:
     """Refuse an input that is not `[batch, time, features]`.
 
     Raises:
-        InputError: several tensors, something that is no array, another rank, no time step.
+        InputError: several tensors, something that is no array of numbers, another rank (a
+            higher one is fine unless `exact`), no time step.
     """
     if isinstance(sequences, list | tuple | Mapping):
-        parts = list(sequences.values()) if isinstance(sequences, Mapping) else list(sequences)
-        if parts and all(hasattr(part, "shape") for part in parts):
-            raise InputError(
-                message(
-                    where,
-                    f"got {len(parts)} tensors in a {type(sequences).__name__}; expected one, "
-                    "[batch, time, features].",
-                    "A layer with return_state=True or returns= gives several: take the one you "
-                    "mean, as in sequence, *state = layer(x), and pass states as initial_state.",
-                )
-            )
-        raise InputError(
-            message(
-                where,
-                f"got a Python {type(sequences).__name__}; expected an array or a tensor, "
-                "[batch, time, features].",
-                "Convert it first: numpy.asarray(x, dtype='float32').",
-            )
-        )
+        raise InputError(message(where, *_several(sequences)))
     if not hasattr(sequences, "shape"):
         raise InputError(
             message(
@@ -49,10 +31,25 @@ def check_sequences(sequences: Any, where: str, rank: int | None = 3) -> None:
                 "Pass the data itself.",
             )
         )
-    shape = tuple(sequences.shape)
-    if rank is not None and len(shape) != rank:
-        raise InputError(message(where, _rank_text(shape, rank), _rank_advice(shape)))
-    if len(shape) > 1 and shape[1] == 0:
+    shape, dtype = states.describe_array(sequences)
+    if any(kind in dtype for kind in ("str", "object", "complex", "datetime")):
+        raise InputError(
+            message(
+                where,
+                f"the input has dtype {dtype}; expected numbers.",
+                'Convert it first: numpy.asarray(x, dtype="float32").',
+            )
+        )
+    if len(shape) < 3 or (exact and len(shape) != 3):
+        axes = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
+        raise InputError(
+            message(
+                where,
+                f"the input has shape {shape}, {axes}; expected 3: [batch, time, features].",
+                _rank_advice(sequences),
+            )
+        )
+    if shape[1] == 0:
         raise InputError(
             message(
                 where,
@@ -63,20 +60,43 @@ def check_sequences(sequences: Any, where: str, rank: int | None = 3) -> None:
         )
 
 
-def _rank_text(shape: tuple[int | None, ...], rank: int) -> str:
+def _several(given: Any) -> tuple[str, str]:
+    """Say what is wrong with a container in the place of a tensor, and what to do."""
+    kind = type(given).__name__
+    if isinstance(given, Mapping):
+        return (
+            f"got a dict with {', '.join(map(repr, given))}; expected one tensor, "
+            "[batch, time, features].",
+            'Pass one result, for example r["sequence"]; a state goes into initial_state.',
+        )
+    padded = 'keras.utils.pad_sequences(series, dtype="float32", padding="post") and lengths=[...]'
+    if given and all(hasattr(part, "shape") for part in given):
+        return (
+            f"got {len(given)} tensors in a {kind}; expected one, [batch, time, features].",
+            "A layer with return_state=True gives several: take the one you mean, as in "
+            "sequence, *state = layer(x), and pass states as initial_state. Several series: "
+            f"numpy.stack them, or {padded}.",
+        )
     return (
-        f"the input has shape {shape}, {len(shape)} axes; expected {rank}: [batch, time, features]."
+        f"got a Python {kind}; expected an array or a tensor, [batch, time, features].",
+        f"Convert it first: numpy.asarray(x, dtype='float32'). Series of unequal length: {padded}.",
     )
 
 
-def _rank_advice(shape: tuple[int | None, ...]) -> str:
+def _rank_advice(sequences: Any) -> str:
+    shape, dtype = states.describe_array(sequences)
     if len(shape) == 2:
         b, n = ("batch" if size is None else size for size in shape)
-        return (
+        advice = (
             f"If these are {n} time steps of one feature: x[..., None], shape ({b}, {n}, 1). "
-            f"If they are {n} features at one time step: x[:, None, :], shape ({b}, 1, {n}). "
-            f"If it is one series of {b} steps: x[None], shape (1, {b}, {n})."
+            f"If they are {n} features at one time step: x[:, None, :], shape ({b}, 1, {n})."
         )
+        if isinstance(sequences, keras.KerasTensor):
+            below = "If it comes from a recurrent layer, give that one return_sequences=True. "
+            return below + advice
+        if "int" in dtype:
+            return "If these are token ids, put a keras.layers.Embedding before. " + advice
+        return f"{advice} If it is one series of {b} steps: x[None], shape (1, {b}, {n})."
     if len(shape) == 1:
         return f"One series of one feature: x.reshape(1, -1, 1), shape (1, {shape[0]}, 1)."
     return (
@@ -94,6 +114,17 @@ def wrong_features(where: str, shape: tuple[int | None, ...], features: int) -> 
             f"{features}.",
             f"Pass [batch, time, {features}], or make a new layer for {shape[-1]} features. "
             "Any number of time steps is fine.",
+        )
+    )
+
+
+def unknown_features(where: str, shape: tuple[int | None, ...]) -> InputError:
+    """Make the error for an input whose number of features is not known."""
+    return InputError(
+        message(
+            where,
+            f"the input has shape {shape}: the number of features is not known.",
+            "Give it in keras.Input((time, features)); time may be None, features not.",
         )
     )
 
@@ -123,47 +154,11 @@ def check_carried_batch(sequences: Any, carried: int, where: str) -> None:
         tf.debugging.assert_equal(tf.shape(sequences)[0], carried, message=text)
 
 
-def check_initial_state(spec: Spec, given: Any, batch: int | None, where: str) -> None:
-    """Refuse an initial state that does not fit; see `state.name_leaves` and `check_leaf`."""
-    sizes = states.flatten(spec)
-    for path, value in states.name_leaves(spec, given, where).items():
-        states.check_leaf(value, sizes[path], batch, where, path, "initial_state")
-
-
-def numbers_as_arrays(given: Any) -> Any:
-    """Turn the numbers of an initial state into arrays: Keras takes no mix of the two."""
-    if isinstance(given, Mapping):
-        return {name: numbers_as_arrays(value) for name, value in given.items()}
-    if isinstance(given, list | tuple):
-        return type(given)(numbers_as_arrays(value) for value in given)
-    return np.asarray(given, "float32") if isinstance(given, int | float) else given
-
-
-def initial_state(spec: Spec, given: Any, start: dict[str, Any], where: str, dtype: str) -> Any:
-    """Complete what was given with `start`, each leaf cast and given to every row.
-
-    Args:
-        spec: the states of one row.
-        given: the `initial_state` of a call, already checked.
-        start: the whole state that the layer starts from by itself.
-        where: the layer, for messages.
-        dtype: the type of the result.
-
-    Returns:
-        A nested state, each leaf `[batch, *sizes]`.
-    """
-    named = states.name_leaves(spec, given, where)
-    flat = {}
-    for path, default in states.flatten(start).items():
-        value = named.get(path)
-        if value is None:
-            flat[path] = ops.cast(default, dtype)
-            continue
-        value = ops.cast(ops.convert_to_tensor(value), dtype)
-        if len(value.shape) < len(default.shape) or value.shape[0] == 1:
-            value = ops.broadcast_to(value, ops.shape(default))
-        flat[path] = value
-    return states.unflatten(flat)
+def as_array(value: Any) -> Any:
+    """Give a list of truth values, or of such lists, as an array; leave anything else."""
+    if isinstance(value, list | tuple) and not any(hasattr(part, "dtype") for part in value):
+        return np.asarray(value)
+    return value
 
 
 def check_steps(value: Any, sequences: Any, where: str, name: str) -> None:
@@ -192,8 +187,8 @@ def check_steps(value: Any, sequences: Any, where: str, name: str) -> None:
 def check_lengths(value: Any, sequences: Any, where: str) -> None:
     """Refuse `lengths` that are no whole numbers, one a row, from 0 to the number of steps.
 
-    The numbers themselves can be checked only where they are known: not inside a compiled
-    model.
+    Inside a compiled model the numbers are not known; there a length below 0 counts as 0, one
+    above the number of steps as all of them.
 
     Raises:
         InputError: another shape, another type, a number out of range.
@@ -213,10 +208,11 @@ def check_lengths(value: Any, sequences: Any, where: str) -> None:
             message(
                 where,
                 f"lengths has dtype {dtype}; expected whole numbers.",
-                'Convert them first: numpy.asarray(lengths, dtype="int32").',
+                'Convert them first: numpy.asarray(lengths, dtype="int32"); as an input of a '
+                'model: keras.Input((), dtype="int32").',
             )
         )
-    known = np.asarray(value) if isinstance(value, list | tuple | np.ndarray) else None
+    known = _numbers(value)
     if known is not None and known.size:
         low, high = int(known.min()), int(known.max())
         if low < 0 or (time is not None and high > time):
@@ -229,3 +225,13 @@ def check_lengths(value: Any, sequences: Any, where: str) -> None:
                     "the end.",
                 )
             )
+
+
+def _numbers(value: Any) -> np.ndarray[Any, Any] | None:
+    """Give the numbers of an array or a tensor, where they are known."""
+    if isinstance(value, keras.KerasTensor):
+        return None
+    try:
+        return np.asarray(value if isinstance(value, list) else ops.convert_to_numpy(value))
+    except (TypeError, AttributeError, NotImplementedError):
+        return None  # a tensor of a program that is being compiled

@@ -12,11 +12,12 @@ from seqstate import state as states
 from seqstate.errors import ArgumentError, message
 from seqstate.kernels import choice
 from seqstate.kernels.problem import Problem, Results
-from seqstate.layers import inputs, masks
+from seqstate.layers import initial, inputs, masks
 from seqstate.layers import returns as named_results
 from seqstate.layers.carried import CarriedState
 from seqstate.layers.initial import LearnedState
-from seqstate.layers.one_of_several import OneOfSeveral
+from seqstate.layers.keywords import check_keywords
+from seqstate.layers.one_of_several import label
 from seqstate.layers.stacked_cells import StackedRNNCells, check_cell
 from seqstate.layers.steps import steps_of
 from seqstate.state import State
@@ -87,6 +88,7 @@ class RNN(CarriedState):
     """
 
     _mask_of_lengths: Any = None
+    features: int | None = None
 
     def __init__(
         self,
@@ -104,6 +106,17 @@ class RNN(CarriedState):
         if isinstance(cell, list | tuple):
             cell = StackedRNNCells(cell)
         check_cell(cell, type(self).__name__)
+        check_keywords(type(self), kwargs)
+        if stateful and learn_initial_state:
+            raise ArgumentError(
+                message(
+                    type(self).__name__,
+                    "stateful=True and learn_initial_state=True exclude each other: a carried "
+                    "state would start from the learned one only once, without a gradient.",
+                    "Train with learn_initial_state=True and hand the state on yourself, with "
+                    "returns and initial_state; or carry the state and start from zeros.",
+                )
+            )
         super().__init__(**kwargs)
         self.zero_output_for_mask = zero_output_for_mask
         self.cell = cell
@@ -120,7 +133,7 @@ class RNN(CarriedState):
         self.returns = returns
         flags = [flag for flag in ("return_sequences", "return_state") if getattr(self, flag)]
         self.returned = named_results.read_names(returns, self.where, flags)
-        if self.returned and "gates" in self.returned and returns != "all":
+        if self.returned and "gates" in self.returned and not named_results.asks_all(returns):
             self._check_has_gates()
         # Keras would penalize all that is returned, also gates that are only looked at.
         self._own_regularizer: Any = None
@@ -128,7 +141,11 @@ class RNN(CarriedState):
             self._own_regularizer = self.activity_regularizer
             self.activity_regularizer: Any = None
         self.learn_initial_state = learn_initial_state
-        self.learned_state = LearnedState(self.steps.spec) if learn_initial_state else None
+        self.learned_state = (
+            LearnedState(self.steps.spec, dtype=self.dtype_policy, trainable=self.trainable)
+            if learn_initial_state
+            else None
+        )
 
     # Shapes, masks, weights
 
@@ -143,22 +160,15 @@ class RNN(CarriedState):
         output = (batch, *([time] if self.return_sequences else []), *steps.output)
         if not self.return_state:
             return output
-        return output, *(_with_batch(batch, size) for size in self.state_size)
+        return output, *steps.listed(states.map_leaves(lambda s: (batch, *s), steps.spec))
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Give the symbolic results; where there are several, each shows which one it is."""
         spec = super().compute_output_spec(*args, **kwargs)
-        if not self.return_state:
+        if not self.return_state and not self.returned:
             return spec
-        parts = [
-            "sequence" if self.return_sequences else "output",
-            *states.flatten(self.steps.spec),
-        ]
-        unpack = f"{', '.join(part.replace('/', '_') for part in parts)} = {self.name}(x)"
-        names = iter(parts)
-        return keras.tree.map_structure(
-            lambda t: OneOfSeveral(t, f"{self.name}/{next(names)}", unpack), spec
-        )
+        first = "sequence" if self.return_sequences else "output"
+        return label(spec, self.name, [first, *states.flatten(self.steps.spec)])
 
     def compute_mask(self, _: Any, mask: Any) -> Any:
         """Give each result that has a time axis the mask of the input."""
@@ -177,8 +187,11 @@ class RNN(CarriedState):
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         """Build the cell and, for a stateful layer, the variables of its state."""
         if isinstance(self.cell, keras.layers.Layer) and not self.cell.built:
+            if self.steps.vectors and sequences_shape[-1] is None:
+                raise inputs.unknown_features(self.where, tuple(sequences_shape))
             self.cell.build((sequences_shape[0], *sequences_shape[2:]))
             self.cell.built = True
+        self.features = sequences_shape[-1] if self.steps.vectors else None
         if self.learned_state is not None and not self.learned_state.built:
             self.learned_state.build()
         if not self.stateful:
@@ -218,38 +231,50 @@ class RNN(CarriedState):
             carried = states.unflatten(self._carried.named)
             return states.map_leaves(lambda v: ops.copy(ops.cast(v.value, dtype)), carried)
         given = {} if initial_state is None else initial_state
-        return inputs.initial_state(self.steps.spec, given, start, self.where, dtype)
+        return initial.initial_state(self.steps.spec, given, start, self.where, dtype)
 
     # The call
 
     def __call__(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, *args: Any, **kwargs: Any
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool | None = None,
+        reset_mask: Any = None,
+        lengths: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """Check what came, then call the layer; see the class for the arguments."""
-        kwargs.update(zip(("training", "reset_mask", "lengths"), args, strict=False))
-        self._check_call(sequences, initial_state, mask, kwargs)
-        given = {"initial_state": inputs.numbers_as_arrays(initial_state), "mask": mask}
+        given = {
+            "initial_state": initial.numbers_as_arrays(initial_state),
+            "mask": inputs.as_array(mask),
+            "training": training,
+            "reset_mask": inputs.as_array(reset_mask),
+            "lengths": lengths,
+        }
+        self._check_call(sequences, **given)
         kwargs.update({name: value for name, value in given.items() if value is not None})
         return super().__call__(sequences, **kwargs)
 
     def _check_call(
-        self, sequences: Any, initial_state: Any, mask: Any, others: Mapping[str, Any]
+        self, sequences: Any, initial_state: Any, mask: Any, reset_mask: Any, lengths: Any, **_: Any
     ) -> None:
         where = self.where
-        inputs.check_sequences(sequences, where, 3 if self.input_spec else None)
-        features, got = self.steps.features(), sequences.shape[-1]
+        inputs.check_sequences(sequences, where, exact=self.steps.vectors)
+        features, got = self.features, sequences.shape[-1]
         if features is not None and got is not None and got != features:
             raise inputs.wrong_features(where, tuple(sequences.shape), features)
         batch = sequences.shape[0]
         if self._carried is not None:
             inputs.check_carried_batch(sequences, self._carried.batch, where)
         if initial_state is not None:
-            inputs.check_initial_state(self.steps.spec, initial_state, batch, where)
-        for name, value in (("mask", mask), ("reset_mask", others.get("reset_mask"))):
+            initial.check_initial_state(self.steps.spec, initial_state, batch, where)
+        for name, value in (("mask", mask), ("reset_mask", reset_mask)):
             if value is not None:
                 inputs.check_steps(value, sequences, where, name)
-        if others.get("lengths") is not None:
-            inputs.check_lengths(others["lengths"], sequences, where)
+        if lengths is not None:
+            inputs.check_lengths(lengths, sequences, where)
         if self.unroll and sequences.shape[1] is None:
             raise ArgumentError(
                 message(
@@ -372,6 +397,8 @@ class RNN(CarriedState):
             )
         if self.learn_initial_state:
             config["learn_initial_state"] = True
+        if self._own_regularizer is not None:
+            config["activity_regularizer"] = keras.regularizers.serialize(self._own_regularizer)
         return {**super().get_config(), **config}
 
     @classmethod
@@ -390,11 +417,3 @@ def _listed_sizes(size: Any) -> list[Any]:
     if isinstance(size, Mapping):
         return list(size.values())
     return list(size) if isinstance(size, list | tuple) else [size]
-
-
-def _with_batch(batch: int | None, size: Any) -> Any:
-    if isinstance(size, Mapping):
-        return [_with_batch(batch, inner) for inner in size.values()]
-    if isinstance(size, list | tuple):
-        return [(batch, one) for one in size]
-    return (batch, size)

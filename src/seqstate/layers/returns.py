@@ -42,7 +42,9 @@ def read_names(returns: Any, where: str, flags: Sequence[str] = ()) -> tuple[str
             )
         )
     asked = [returns] if isinstance(returns, str) else returns
-    if asked == ["all"]:
+    if isinstance(asked, set | frozenset):
+        asked = sorted(asked)
+    if asks_all(asked):
         return tuple(NAMES)
     known = ", ".join(f'"{name}"' for name in NAMES)
     if not isinstance(asked, list | tuple) or not asked:
@@ -64,6 +66,11 @@ def read_names(returns: Any, where: str, flags: Sequence[str] = ()) -> tuple[str
             )
         )
     return tuple(name for name in NAMES if name in asked)
+
+
+def asks_all(returns: Any) -> bool:
+    """Tell whether `returns=` is "all", alone or as the one name of a list."""
+    return returns == "all" or (isinstance(returns, list | tuple) and list(returns) == ["all"])
 
 
 def shapes(

@@ -117,6 +117,14 @@ def output_size(cell: Any) -> Any:
 def check_cell(cell: Any, where: str) -> None:
     """Refuse what can't be run as a cell."""
     missing = [name for name in ("call", "state_size") if not hasattr(cell, name)]
+    if hasattr(cell, "return_sequences"):
+        raise ArgumentError(
+            message(
+                where,
+                f"got the layer {type(cell).__name__}; expected a cell.",
+                f"Use the layer by itself, or its cell: {type(cell).__name__}Cell(...).",
+            )
+        )
     if missing:
         raise ArgumentError(
             message(

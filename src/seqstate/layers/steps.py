@@ -27,11 +27,13 @@ class Steps(Protocol):
         spec: the states of one row by name, each leaf a tuple of sizes.
         gates: the gates of one row by name, each leaf a tuple of sizes.
         output: the sizes of one row of the output.
+        vectors: whether the input of a step is known to be `[batch, features]`.
     """
 
     spec: Spec
     gates: Spec
     output: tuple[int, ...]
+    vectors: bool
 
     @property
     def dtype(self) -> str:
@@ -55,9 +57,6 @@ class Steps(Protocol):
     def output_before(self, state: State) -> Any:
         """Give the output that goes with a state: what a step gives that the mask skips."""
 
-    def features(self) -> int | None:
-        """Give the number of features that the cell was built for, if that is known."""
-
     def listed(self, state: State) -> list[Any]:
         """Give a state as the list that Keras's own layers return."""
 
@@ -71,6 +70,7 @@ class GatedSteps:
         self.spec: Spec = dict.fromkeys(cell.kind.states, sizes)
         self.gates: Spec = dict.fromkeys(cell.kind.gates, sizes)
         self.output: tuple[int, ...] = sizes
+        self.vectors = True
 
     @property
     def dtype(self) -> str:
@@ -96,9 +96,6 @@ class GatedSteps:
     def output_before(self, state: State) -> Any:
         return state[self.cell.kind.states[0]]
 
-    def features(self) -> int | None:
-        return int(self.cell.kernel.shape[0]) if self.cell.built else None
-
     def listed(self, state: State) -> list[Any]:
         return list(state.values())
 
@@ -112,6 +109,7 @@ class StackedSteps:
         self.spec: Spec = {name: steps.spec for name, steps in self.inner.items()}
         self.gates: Spec = {name: steps.gates for name, steps in self.inner.items()}
         self.output = self.last.output
+        self.vectors = self.inner["cell_0"].vectors
 
     @property
     def dtype(self) -> str:
@@ -147,9 +145,6 @@ class StackedSteps:
     def output_before(self, state: State) -> Any:
         return self.last.output_before(list(state.values())[-1])
 
-    def features(self) -> int | None:
-        return self.inner["cell_0"].features()
-
     def listed(self, state: State) -> list[Any]:
         return [steps.listed(state[name]) for name, steps in self.inner.items()]
 
@@ -173,7 +168,7 @@ class CallSteps:
         size = getattr(cell, "output_size", None)
         self.output = first if size is None else _sizes(size)
         self.takes_training = "training" in inspect.signature(cell.call).parameters
-        self.bare = not hasattr(cell, "get_initial_state") and isinstance(cell.state_size, int)
+        self.vectors = isinstance(cell, _CELLS_OF_KERAS)
 
     @property
     def dtype(self) -> str:
@@ -185,7 +180,7 @@ class CallSteps:
             return states.map_leaves(
                 lambda sizes: ops.zeros((batch, *sizes), dtype=self.dtype), self.spec
             )
-        return self._named(make(batch_size=batch))
+        return self._checked("initial state", self.spec, make(batch_size=batch))
 
     def begin(self, inputs: Any, state: State, training: bool | None) -> Any:
         if hasattr(self.cell, "get_dropout_mask"):
@@ -208,18 +203,15 @@ class CallSteps:
             raise ArgumentError(
                 message(
                     self.where,
-                    f"call returned {type(made).__name__} of length {len(made)}; "
-                    f"expected {wanted} values.",
+                    f"call returned {_described(made)}; expected {wanted} values.",
                     "Return (output, new states), and the gates by name if the cell has "
                     "`gate_sizes`.",
                 )
             )
         output, new, *gates = made
         self._check_size("the output", output, self.output)
-        named = self._named(new)
-        for path, leaf in states.leaves(named):
-            self._check_size(f"the new state {path!r}", leaf, states.flatten(self.spec)[path])
-        return output, named, gates[0] if gates else {}
+        named = self._checked("new state", self.spec, new)
+        return output, named, self._checked("gate", self.gates, gates[0] if gates else {})
 
     def end(self) -> None:
         for variable, value in self.kept:
@@ -234,15 +226,23 @@ class CallSteps:
             return first
         return ops.zeros((ops.shape(first)[0], *self.output), dtype=self.dtype)
 
-    def features(self) -> int | None:
-        return None
-
     def listed(self, state: State) -> list[Any]:
         return list(states.flatten(state).values())
 
-    def _named(self, given: Any) -> State:
-        named = states.name_leaves(self.spec, given, self.where, argument="the state")
-        return states.nest(self.spec, named)
+    def _checked(self, what: str, spec: Spec, given: Any) -> State:
+        """Name what the cell made, and hold it against what the cell says of itself."""
+        named = states.name_leaves(spec, given, self.where, argument=f"the {what}")
+        for path, sizes in states.flatten(spec).items():
+            if path not in named:
+                raise ArgumentError(
+                    message(
+                        self.where,
+                        f"the {what} {path!r} is missing; there are: {', '.join(named)}.",
+                        "Give every one that `state_size` and `gate_sizes` name.",
+                    )
+                )
+            self._check_size(f"the {what} {path!r}", named[path], sizes)
+        return states.nest(spec, named)
 
     def _check_size(self, what: str, value: Any, sizes: tuple[int, ...]) -> None:
         got = tuple(value.shape[1:])
@@ -284,6 +284,13 @@ def steps_of(cell: Any) -> Steps:
     if isinstance(cell, keras.layers.StackedRNNCells) or hasattr(cell, "stacks_cells"):
         return StackedSteps(cell.cells)
     return CallSteps(cell)
+
+
+_CELLS_OF_KERAS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
+
+
+def _described(made: Any) -> str:
+    return f"{len(made)} values" if isinstance(made, tuple | list) else "one thing"
 
 
 def _sizes(size: Any) -> tuple[int, ...]:

@@ -22,19 +22,21 @@ def require_packages() -> None:
         raise MissingPackageError(
             message(
                 "seqstate tour",
-                f"{' and '.join(missing)} not installed.",
-                'Run: pip install "seqstate[tour]"',
+                f"not installed: {', '.join(missing)}.",
+                'Run: pip install "seqstate[tour]"; in a checkout: pip install ".[tour]"',
             )
         )
+    installed = [name for name in BACKENDS if find_spec(name) is not None]
     chosen = os.environ.get("KERAS_BACKEND")
-    candidates = (chosen,) if chosen else BACKENDS
-    usable = [name for name in candidates if name in BACKENDS and find_spec(name) is not None]
-    if not usable:
-        found = f"KERAS_BACKEND={chosen}, which" if chosen else "no backend of Keras that"
-        raise MissingPackageError(
-            message(
-                "seqstate tour",
-                f"{found} can train is not usable here; expected one of {', '.join(BACKENDS)}.",
-                'Run: pip install "seqstate[jax]"',
-            )
-        )
+    if chosen in installed or (not chosen and installed):
+        return
+    if not chosen:
+        what = "no backend of Keras is installed."
+    elif chosen in BACKENDS:
+        what = f"KERAS_BACKEND={chosen}, and {chosen} is not installed."
+    else:
+        what = f"KERAS_BACKEND={chosen}; expected one that can train: {', '.join(BACKENDS)}."
+    todo = 'Run: pip install "seqstate[jax]"'
+    if installed:
+        todo = f"Installed: {', '.join(installed)}. Run: unset KERAS_BACKEND"
+    raise MissingPackageError(message("seqstate tour", what, todo))

@@ -206,7 +206,7 @@ def _look_inside(
     report.verbatim(
         console,
         "\nTo go on:\n"
-        "  import keras, seqstate.layers\n"
+        "  import seqstate.layers, keras\n"
         f'  model = keras.models.load_model("{model_path.as_posix()}")\n',
     )
     report.say(
