@@ -5,6 +5,8 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Two workers share the cores; for products this small torch's threads only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Hundreds of tiny programs are compiled: compile fast rather than well.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 

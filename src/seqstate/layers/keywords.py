@@ -33,8 +33,9 @@ def check_keywords(cls: type[Any], given: Iterable[str]) -> None:
     """
     known = {*_OF_EVERY_LAYER, "implementation"}
     for base in cls.__mro__:
-        if issubclass(base, keras.layers.Layer):
-            known.update(inspect.signature(base.__init__).parameters)
+        constructor = vars(base).get("__init__")
+        if constructor is not None and issubclass(base, keras.layers.Layer):
+            known.update(inspect.signature(constructor).parameters)
     known -= {"self", "args", "kwargs", "arguments"}
     for name in given:
         if name in _OF_EVERY_LAYER:
