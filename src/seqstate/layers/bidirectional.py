@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from seqstate import state as states
-from seqstate.errors import ArgumentError, NoStateError, message
+from seqstate.errors import NoStateError, message
 from seqstate.layers import initial, inputs, masks
+from seqstate.layers.directions import MERGES, check_arguments, check_pair, copied
 from seqstate.layers.one_of_several import label
 from seqstate.layers.recurrent import RNN
 from seqstate.layers.returns import WITH_TIME, fill
 from seqstate.state import Spec, State
 
 DIRECTIONS = ("forward", "backward")
-MERGES: dict[str | None, Callable[[Any, Any], Any]] = {
-    "concat": lambda a, b: ops.concatenate([a, b], axis=-1),
-    "sum": lambda a, b: a + b,
-    "ave": lambda a, b: (a + b) / 2,
-    "mul": lambda a, b: a * b,
-    None: lambda a, b: (a, b),
-}
 
 
 @keras.saving.register_keras_serializable(package="seqstate")
@@ -80,15 +74,15 @@ class Bidirectional(keras.layers.Layer):
         backward_layer: Any = None,
         **kwargs: Any,
     ) -> None:
-        _check_arguments(layer, merge_mode, backward_layer, kwargs)
+        check_arguments(layer, merge_mode, backward_layer, kwargs)
         super().__init__(**kwargs)
-        self.forward_layer: Any = _copy(layer, "forward")
+        self.forward_layer: Any = copied(layer, "forward")
         self.backward_layer: Any = (
-            _copy(layer, "backward", go_backwards=True)
+            copied(layer, "backward", go_backwards=True)
             if backward_layer is None
             else backward_layer
         )
-        _check_pair(self.forward_layer, self.backward_layer, self.where)
+        check_pair(self.forward_layer, self.backward_layer, self.where)
         for one in (self.forward_layer, self.backward_layer):
             if hasattr(one, "zero_output_for_mask"):
                 names = getattr(one, "returned", None) or ()
@@ -354,81 +348,7 @@ class Bidirectional(keras.layers.Layer):
         return cls(**config)
 
 
-def _copy(layer: Any, direction: str, **changes: Any) -> Any:
-    """Make a layer of the same config, with a name that says its direction."""
-    config = keras.saving.serialize_keras_object(layer)
-    name = layer.name.removeprefix(f"{direction}_")
-    config["config"].update(changes, name=f"{direction}_{name}")
-    return keras.saving.deserialize_keras_object(config)
-
-
 def _flip(value: Any) -> Any:
     if isinstance(value, Mapping):
         return states.map_leaves(lambda leaf: ops.flip(leaf, axis=1), value)
     return ops.flip(value, axis=1)
-
-
-def _check_arguments(
-    layer: Any, merge_mode: Any, backward_layer: Any, kwargs: Mapping[str, Any]
-) -> None:
-    for name, value in (("layer", layer), ("backward_layer", backward_layer)):
-        if not isinstance(value, keras.layers.Layer) and not (
-            value is None and name == "backward_layer"
-        ):
-            raise ArgumentError(
-                message(
-                    "Bidirectional",
-                    f"{name}={value!r}; expected a recurrent layer.",
-                    "Pass a layer, for example Bidirectional(LSTM(32)).",
-                )
-            )
-        needed = ("go_backwards", "return_sequences", "return_state", "stateful")
-        if value is not None and not all(hasattr(value, attribute) for attribute in needed):
-            raise ArgumentError(
-                message(
-                    "Bidirectional",
-                    f"{name} is a {type(value).__name__}; expected a recurrent layer, which has "
-                    f"{', '.join(needed)}.",
-                    "Pass a layer such as LSTM(32); to use a cell, RNN(cell).",
-                )
-            )
-    if merge_mode not in MERGES:
-        raise ArgumentError(
-            message(
-                "Bidirectional",
-                f"merge_mode={merge_mode!r}; expected one of {', '.join(map(repr, MERGES))}.",
-                "Use None to get the two outputs unmerged.",
-            )
-        )
-    moved = [n for n in ("returns", "return_sequences", "return_state") if n in kwargs]
-    if moved:
-        raise ArgumentError(
-            message(
-                "Bidirectional",
-                f"{moved[0]} is an argument of the wrapped layer.",
-                f"Write Bidirectional(LSTM(32, {moved[0]}={kwargs[moved[0]]!r})).",
-            )
-        )
-
-
-def _check_pair(forward: Any, backward: Any, where: str) -> None:
-    if forward.go_backwards == backward.go_backwards:
-        raise ArgumentError(
-            message(
-                where,
-                f"both layers have go_backwards={forward.go_backwards}; expected one of each.",
-                "Make the backward layer with go_backwards=True.",
-            )
-        )
-    for name in ("stateful", "return_sequences", "return_state", "returned"):
-        values = getattr(forward, name, None), getattr(backward, name, None)
-        if values[0] != values[1]:
-            shown = "returns" if name == "returned" else name
-            raise ArgumentError(
-                message(
-                    where,
-                    f"the forward layer has {shown}={values[0]}, the backward layer "
-                    f"{shown}={values[1]}; expected the same.",
-                    f"Give both layers the same {shown}.",
-                )
-            )
