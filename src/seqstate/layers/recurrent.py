@@ -58,6 +58,8 @@ class RNN(CarriedState):
         training: whether dropout is applied.
         reset_mask: `[batch, time]` bool; True where a row starts anew before that step.
         lengths: `[batch]` int; only the first so many steps of a row count. With `mask`, both.
+            Out of range they are refused; inside a compiled model, where the numbers are not
+            known, they are clipped to 0 and the number of steps.
 
     Returns:
         By default the last output `[batch, units]`; with `return_sequences` the sequence
