@@ -28,6 +28,14 @@ class NoStateError(SeqstateError, AttributeError):
     """A layer was asked for a carried state that it does not hold."""
 
 
+class UnknownLayerError(SeqstateError, KeyError):
+    """A model or a trace was asked for a layer by a name that it does not have."""
+
+    def __str__(self) -> str:
+        # A KeyError would show the message in quotes, on one line.
+        return Exception.__str__(self)
+
+
 class MissingPackageError(SeqstateError, ImportError):
     """A package that is optional for the library is needed here and not installed."""
 
