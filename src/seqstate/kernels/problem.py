@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from seqstate.state import State
 
@@ -57,3 +57,17 @@ class Results:
     sequence: Any = None
     states: State | None = None
     gates: State | None = None
+
+
+class Watcher(Protocol):
+    """Sees every run of a layer while it is set as the layer's `watcher`.
+
+    Attributes:
+        wanted: which of "sequence", "states" and "gates" the results must have, beside what the
+            layer itself needs.
+    """
+
+    wanted: tuple[str, ...]
+
+    def saw(self, problem: Problem, results: Results) -> None:
+        """Take what a run was given and what came of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class CarriedState(keras.layers.Layer):
         named: list[Any] = self.steps.listed(states.unflatten(self._carried.named))
         return named
 
+    def carried_variables(self) -> dict[str, Any]:
+        """Give the variables of the carried state by path; none if there is no such state."""
+        return {} if self._carried is None else dict(self._carried.named)
+
     @property
     def variables(self) -> list[Any]:
         """All variables: the weights, the seeds and the carried state."""
@@ -85,7 +89,7 @@ class CarriedState(keras.layers.Layer):
 
     def _held(self, what: str) -> dict[str, Any]:
         if self._carried is not None:
-            self._check_at_hand(what)
+            check_at_hand(self._carried.named.values(), self.where, what)
             return self._carried.named
         where = self.where
         if not self.stateful:
@@ -105,21 +109,6 @@ class CarriedState(keras.layers.Layer):
                 "features)).",
             )
         )
-
-    def _check_at_hand(self, what: str) -> None:
-        """Refuse to read a state whose values Keras holds elsewhere, in an epoch on JAX."""
-        variables = self._carried.named.values() if self._carried else ()
-        try:
-            for variable in variables:
-                _ = variable.value
-        except TypeError as error:
-            raise NoStateError(
-                message(
-                    self.where,
-                    f"can't {what}: in an epoch on JAX, Keras keeps the values to itself.",
-                    "In a callback call self.model.jax_state_sync() first.",
-                )
-            ) from error
 
     def get_state(self) -> State:
         """Give the carried state: a nested dict of NumPy arrays, `[batch, *sizes]`.
@@ -151,7 +140,7 @@ class CarriedState(keras.layers.Layer):
         sizes = states.flatten(self.steps.spec)
         given = states.name_leaves(self.steps.spec, state, where, "state")
         batch = next(iter(held.values())).shape[0]
-        chosen = _rows(rows, batch, where)
+        chosen = chosen_rows(rows, batch, where)
         new = {}
         for path, value in given.items():
             states.check_leaf(value, sizes[path], len(chosen), where, path, "state")
@@ -177,7 +166,7 @@ class CarriedState(keras.layers.Layer):
         held = self._held("reset the state")
         if states is None:
             batch = next(iter(held.values())).shape[0]
-            chosen = _rows(rows, batch, self.where)
+            chosen = chosen_rows(rows, batch, self.where)
             states = self.start_values(len(chosen))
         self.set_state(states, rows)
 
@@ -202,7 +191,26 @@ class CarriedState(keras.layers.Layer):
                 self.set_state(states.unflatten(dict(saved)))
 
 
-def _rows(rows: Any, batch: int, where: str) -> np.ndarray[Any, Any]:
+def check_at_hand(variables: Iterable[Any], where: str, what: str) -> None:
+    """Refuse to read states whose values Keras holds elsewhere, in an epoch on JAX.
+
+    Raises:
+        NoStateError: the values are not at hand.
+    """
+    try:
+        for variable in variables:
+            _ = variable.value
+    except TypeError as error:
+        raise NoStateError(
+            message(
+                where,
+                f"can't {what}: in an epoch on JAX, Keras keeps the values to itself.",
+                "In a callback call self.model.jax_state_sync() first.",
+            )
+        ) from error
+
+
+def chosen_rows(rows: Any, batch: int, where: str) -> np.ndarray[Any, Any]:
     """Give the numbers of the chosen rows."""
     if rows is None:
         return np.arange(batch)

@@ -73,6 +73,17 @@ def zero_where_skipped(value: Any, mask: Any) -> Any:
     return ops.where(mask, value, ops.zeros_like(value))
 
 
+def zero_steps_skipped(sequence: Any, mask: Any, go_backwards: bool) -> Any:
+    """Put zeros into a sequence, in the order of its run, at the steps that are skipped.
+
+    Args:
+        sequence: `[batch, time, ...]`, in the order of the run.
+        mask: `[batch, time]`, in the order of the input.
+        go_backwards: whether the run started at the last time step.
+    """
+    return zero_where_skipped(sequence, ops.flip(mask, axis=1) if go_backwards else mask)
+
+
 def resets_in_running_order(reset_mask: Any, go_backwards: bool) -> Any:
     """Give, for each step, whether the state is dropped before it in the order of the run.
 

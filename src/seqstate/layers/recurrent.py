@@ -11,7 +11,7 @@ from keras import ops
 from seqstate import state as states
 from seqstate.errors import ArgumentError, message
 from seqstate.kernels import choice
-from seqstate.kernels.problem import Problem, Results
+from seqstate.kernels.problem import Problem, Results, Watcher
 from seqstate.layers import initial, inputs, masks
 from seqstate.layers import returns as named_results
 from seqstate.layers.carried import CarriedState
@@ -90,6 +90,7 @@ class RNN(CarriedState):
     """
 
     _mask_of_lengths: Any = None
+    watcher: Watcher | None = None
     features: int | None = None
 
     def __init__(
@@ -306,6 +307,7 @@ class RNN(CarriedState):
         state = self._state_before(initial_state, start)
         drawn = self.steps.begin(sequences[:, 0], state, training)
         wanted = self.returned or (("sequence",) if self.return_sequences else ())
+        watched = self.watcher.wanted if self.watcher else ()
         problem = Problem(
             steps=self.steps,
             sequences=sequences,
@@ -316,8 +318,8 @@ class RNN(CarriedState):
             reset_mask=masks.resets_in_running_order(reset_mask, self.go_backwards),
             go_backwards=self.go_backwards,
             unroll=self.unroll,
-            every_step="sequence" in wanted or "states" in wanted,
-            gates="gates" in wanted,
+            every_step=any(name in (*wanted, *watched) for name in ("sequence", "states")),
+            gates="gates" in wanted or "gates" in watched,
         )
         try:
             results = choice.run(problem)
@@ -326,6 +328,8 @@ class RNN(CarriedState):
         if self._carried is not None:
             for path, value in states.leaves(results.state):
                 self._carried.named[path].assign(value)
+        if self.watcher is not None:
+            self.watcher.saw(problem, results)
         return self._returned(results, mask)
 
     def _returned(self, results: Results, mask: Any) -> Any:
@@ -337,8 +341,7 @@ class RNN(CarriedState):
         sequence, output = results.sequence, results.output
         if self.zero_output_for_mask and mask is not None:
             if sequence is not None:
-                in_order = ops.flip(mask, axis=1) if self.go_backwards else mask
-                sequence = masks.zero_where_skipped(sequence, in_order)
+                sequence = masks.zero_steps_skipped(sequence, mask, self.go_backwards)
             if not self.returned:
                 last = mask[:, 0] if self.go_backwards else mask[:, -1]
                 output = masks.zero_where_skipped(output, last)
