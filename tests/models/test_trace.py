@@ -1,0 +1,396 @@
+"""What a trace says of any model, against the equations in NumPy, and what it leaves alone."""
+
+import keras
+import numpy as np
+import pytest
+
+import seqstate
+from cases import FEATURES, TOLERANCE, data
+from frameworks import BACKEND, array, arrays
+from models.zoo import IDS, MODELS, OF, ROWS, STEPS, X, expected, make
+from seqstate import state as states
+from seqstate.errors import (
+    ArgumentError,
+    InputError,
+    NoStateError,
+    SeqstateError,
+    UnknownLayerError,
+)
+from seqstate.layers import GRU, LSTM, RNN, LSTMCell
+
+K = keras.layers
+QUANTITIES = ("sequence", "state", "states", "gates")
+
+
+def same(got, wanted, where):
+    got, wanted = (states.flatten({"": value}) for value in (got, wanted))
+    assert sorted(got) == sorted(wanted), where
+    for path, value in wanted.items():
+        np.testing.assert_allclose(
+            got[path], value, rtol=0, atol=TOLERANCE["float32"], err_msg=f"{where} {path}"
+        )
+
+
+@pytest.mark.parametrize("of", OF)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_trace_says_what_the_equations_say(name, of):
+    model, x = make(name, of)
+    wanted = expected(name, model)
+    before = [array(v) for v in model.variables]
+    outputs = arrays(model(x))
+    trace = seqstate.trace(model, x, batch_size=2)
+    assert list(trace) == list(wanted)
+    for layer, values in wanted.items():
+        for quantity in QUANTITIES:
+            same(getattr(trace[layer], quantity), values[quantity], f"{layer} {quantity}")
+    for got, plain in zip(arrays(trace.outputs), outputs, strict=True):
+        np.testing.assert_allclose(got, plain, rtol=0, atol=1e-6)
+    for got, held in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(array(got), held)
+
+
+def test_masks_are_told():
+    model, _ = make("masked", "keras")
+    trace = seqstate.trace(model, IDS)
+    np.testing.assert_array_equal(trace["both"].mask, IDS != 0)
+    np.testing.assert_array_equal(trace["back"].mask, IDS != 0)
+    assert trace["back"].backwards
+    assert not trace["both"].backwards
+    assert seqstate.trace(make("sequential", "keras")[0], X)["below"].mask is None
+
+
+def test_outputs_and_inputs_keep_their_form():
+    model, x = make("encoder_decoder", "seqstate")
+    trace = seqstate.trace(model, x)
+    assert sorted(trace.outputs) == ["c", "decoded"]
+    np.testing.assert_array_equal(trace.outputs["c"], trace["encoder"].state["c"])
+    np.testing.assert_array_equal(trace.inputs[1], x[1])
+
+
+@pytest.mark.parametrize("of", OF)
+@pytest.mark.parametrize(
+    ("layers", "what", "wanted"),
+    [
+        ("above", None, {"above": set(QUANTITIES)}),
+        (["above", "below"], "states", {"below": {"states"}, "above": {"states"}}),
+        (None, ("gates", "state"), {"below": {"state", "gates"}, "above": {"state", "gates"}}),
+    ],
+)
+def test_only_what_is_asked_for_is_kept(of, layers, what, wanted):
+    model, x = make("sequential", of)
+    trace = seqstate.trace(model, x, layers, what)
+    assert {name: set(one.found) for name, one in trace.items()} == wanted
+    whole = seqstate.trace(model, x)
+    for name, one in trace.items():
+        for quantity in one.found:
+            same(one.found[quantity], whole[name].found[quantity], f"{name} {quantity}")
+
+
+def test_what_was_not_asked_for_says_so():
+    model, x = make("sequential", "keras")
+    trace = seqstate.trace(model, x, what="states")
+    with pytest.raises(NoStateError, match="gates was not asked for; there is: states"):
+        _ = trace["above"].gates
+
+
+@pytest.mark.parametrize("of", OF)
+def test_training_goes_on_as_if_nobody_had_looked(of):
+    def trained(look):
+        keras.utils.set_random_seed(3)
+        layers = [keras.Input((STEPS, FEATURES)), OF[of].LSTM(3, dropout=0.3, seed=1), K.Dense(1)]
+        model = keras.Sequential(layers)
+        model.compile("adam", "mse", metrics=["mae"])
+        for _ in range(2):
+            model.fit(X, X[:, 0, :1], batch_size=2, verbose=0)
+            if look:
+                seqstate.trace(model, X)
+        return [*arrays(model.get_weights()), model.predict(X, verbose=0)]
+
+    for looked, not_looked in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_array_equal(looked, not_looked)
+
+
+def test_random_numbers_of_the_user_are_left_alone():
+    import random
+
+    model, x = make("stacked_cells", "keras")
+    random.seed(5)
+    np.random.seed(5)
+    wanted = random.random(), np.random.random()
+    random.seed(5)
+    np.random.seed(5)
+    seqstate.trace(model, x)
+    assert (random.random(), np.random.random()) == wanted
+
+
+@pytest.mark.parametrize("of", OF)
+def test_a_stateful_model_goes_on_from_batch_to_batch_and_is_put_back(of):
+    layers = [
+        keras.Input(batch_shape=(2, None, FEATURES)),
+        OF[of].LSTM(3, stateful=True, name="memory"),
+    ]
+    model = keras.Sequential(layers)
+    x = data(4, STEPS, FEATURES)
+    start = {"memory": {"h": data(2, 3, seed=1), "c": data(2, 3, seed=2)}}
+    seqstate.set_state(model, start)
+    trace = seqstate.trace(model, x)
+    same(seqstate.get_state(model), start, "the carried state")
+    whole = seqstate.trace(
+        keras.Sequential(
+            [keras.Input((None, FEATURES)), _with_weights(K.LSTM(3, name="l"), model)]
+        ),
+        np.concatenate([x[:2], x[2:]], axis=1),
+    )
+    assert not np.allclose(whole["l"].states["c"][:, :STEPS], trace["memory"].states["c"][:2])
+    seqstate.reset_state(model)
+    fresh = seqstate.trace(model, x)["memory"].states["c"]
+    joined = np.concatenate([fresh[:2], fresh[2:]], axis=1)
+    np.testing.assert_allclose(joined, whole["l"].states["c"], atol=TOLERANCE["float32"])
+
+
+def _with_weights(layer, model):
+    layer.build((None, None, FEATURES))
+    layer.set_weights(model.get_weights())
+    return layer
+
+
+def test_a_model_that_is_not_built_gets_built():
+    model = keras.Sequential([K.LSTM(3, name="lstm"), K.Dense(1)])
+    trace = seqstate.trace(model, X)
+    np.testing.assert_allclose(trace.outputs, model.predict(X, verbose=0), atol=1e-6)
+
+
+def test_a_layer_alone_is_a_model_too():
+    layer = GRU(3, name="alone")
+    trace = seqstate.trace(layer, X)
+    np.testing.assert_array_equal(trace["alone"].state["h"], trace.outputs)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Leaky(K.Layer):
+    """A cell that somebody wrote: `h' = (h + W x) / 2`."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = self.state_size = self.output_size = units
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.units), name="kernel")
+
+    def call(self, x, states):
+        h = (states[0] + keras.ops.matmul(x, self.kernel)) / 2
+        return h, [h]
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@pytest.mark.parametrize("of", OF)
+def test_cells_that_somebody_wrote(of):
+    model = keras.Sequential([keras.Input((None, FEATURES)), OF[of].RNN(Leaky(2), name="own")])
+    trace = seqstate.trace(model, X)
+    (kernel,) = model.get_weights()
+    h = np.zeros((ROWS, 2))
+    for t in range(STEPS):
+        h = (h + X[:, t] @ kernel) / 2
+        np.testing.assert_allclose(trace["own"].states["h"][:, t], h, atol=TOLERANCE["float32"])
+    assert trace["own"].gates == {}
+
+
+class Doubled(K.LSTM):
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        return 2 * super().call(sequences, initial_state, mask, training)
+
+
+class Renamed(K.LSTM):
+    pass
+
+
+def test_a_class_on_top_of_keras_is_traced_where_it_does_the_same():
+    model = keras.Sequential([keras.Input((None, FEATURES)), Renamed(3, name="own")])
+    trace = seqstate.trace(model, X)
+    np.testing.assert_allclose(trace["own"].state["h"], trace.outputs, atol=1e-6)
+
+
+def test_a_class_on_top_of_keras_that_does_something_else_is_refused():
+    model = keras.Sequential([keras.Input((None, FEATURES)), Doubled(3, name="own")])
+    with pytest.raises(SeqstateError, match='"own" is a Doubled, and gives something else'):
+        seqstate.trace(model, X)
+
+
+# JAX has no float64 unless the whole process is set to it.
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", *(["float64"] if BACKEND != "jax" else [])])
+def test_other_types(policy):
+    model = keras.Sequential([keras.Input((None, FEATURES)), K.LSTM(3, dtype=policy, name="lstm")])
+    trace = seqstate.trace(model, X)
+    assert trace["lstm"].states["c"].dtype == ("float64" if policy == "float64" else "float32")
+    plain = keras.Sequential([keras.Input((None, FEATURES)), K.LSTM(3, name="lstm")])
+    plain.set_weights(model.get_weights())
+    wanted = seqstate.trace(plain, X)["lstm"].states["c"]
+    tolerance = TOLERANCE.get(policy, TOLERANCE["float32"])
+    np.testing.assert_allclose(trace["lstm"].states["c"], wanted, atol=tolerance)
+
+
+def test_learned_and_partial_initial_states_are_those_of_the_run():
+    inputs, start = keras.Input((None, FEATURES)), keras.Input((3,))
+    first = LSTM(3, learn_initial_state=True, return_sequences=True, name="learned")
+    model = keras.Model([inputs, start], LSTM(3, name="given")(first(inputs), {"c": start}))
+    model.set_weights([data(*w.shape, seed=i) for i, w in enumerate(model.weights)])
+    c = data(ROWS, 3, seed=9)
+    trace = seqstate.trace(model, [X, c])
+    learned = LSTM(3, returns="all", learn_initial_state=True)
+    learned.build(X.shape)
+    learned.set_weights(first.get_weights())
+    lower = keras.tree.map_structure(array, learned(X))
+    same(trace["learned"].states, lower["states"], "learned")
+    upper = LSTM(3, returns="all")
+    upper.build((None, None, 3))
+    upper.set_weights(model.get_layer("given").get_weights())
+    got = keras.tree.map_structure(array, upper(lower["sequence"], initial_state={"c": c}))
+    same(trace["given"].gates, got["gates"], "given")
+
+
+def test_a_layer_that_did_not_run_is_not_in_the_trace():
+    class Half(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.used, self.unused = LSTM(2, name="used"), LSTM(2, name="unused")
+            self.unused.build(X.shape)
+
+        def call(self, x):
+            return self.used(x)
+
+    assert list(seqstate.trace(Half(), X)) == ["used"]
+
+
+# Bad input
+
+NAN = X.copy()
+NAN[1, 2, 3] = np.nan
+MODEL = "sequential"
+BAD = {
+    "no model": (lambda m: seqstate.trace("model.keras", X), ArgumentError, "got a str"),
+    "no recurrent layer": (
+        lambda m: seqstate.trace(keras.Sequential([K.Dense(2, name="head")]), X),
+        ArgumentError,
+        "has no recurrent layer; its layers: head",
+    ),
+    "unknown layer": (
+        lambda m: seqstate.trace(m, X, "abov"),
+        UnknownLayerError,
+        "there is no recurrent layer 'abov'; there are: below, above.\n  Did you mean \"above\"",
+    ),
+    "no layers": (lambda m: seqstate.trace(m, X, []), ArgumentError, "layers is empty"),
+    "unknown what": (
+        lambda m: seqstate.trace(m, X, what="cells"),
+        ArgumentError,
+        "what='cells'; expected some of 'sequence', 'state', 'states', 'gates'",
+    ),
+    "rank": (
+        lambda m: seqstate.trace(m, X[0]),
+        InputError,
+        r"x has shape \(4, 4\); the model takes \(None, None, 4\).\n  One sample is x\[None\]",
+    ),
+    "width": (
+        lambda m: seqstate.trace(m, X[..., :3]),
+        InputError,
+        r"x has shape \(5, 4, 3\).*\n.*reads 4 features a step",
+    ),
+    "nan": (
+        lambda m: seqstate.trace(m, NAN),
+        InputError,
+        "x has 1 values that are NaN or infinite, the first at sample 1, time 2, feature 3",
+    ),
+    "no samples": (lambda m: seqstate.trace(m, X[:0]), InputError, "at least one sample"),
+    "ragged": (
+        lambda m: seqstate.trace(m, [[[1.0]], [[1.0], [2.0]]]),
+        InputError,
+        "can't be made an array",
+    ),
+    "text": (lambda m: seqstate.trace(m, "data.npy"), InputError, "Load the file first"),
+    "too many inputs": (lambda m: seqstate.trace(m, [X, X]), InputError, "x has 2 arrays"),
+    "batch size": (lambda m: seqstate.trace(m, X, batch_size=0), ArgumentError, "batch_size=0"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_and_the_model_stays_as_it_was(case):
+    model, _ = make(MODEL, "keras")
+    bad, error, says = BAD[case]
+    with pytest.raises(error, match=says):
+        bad(model)
+    assert "call" not in vars(model.get_layer("below"))
+    assert list(seqstate.trace(model, X)) == ["below", "above"]
+
+
+def test_inputs_by_name():
+    a, b = keras.Input((None, 2), name="a"), keras.Input((None, 2), name="b")
+    model = keras.Model({"a": a, "b": b}, K.GRU(3, name="gru")(a + 2 * b))
+    x = {"b": X[..., 2:], "a": X[..., :2]}
+    wanted = seqstate.trace(_gru_like(model), x["a"] + 2 * x["b"])["gru"].states["h"]
+    np.testing.assert_allclose(seqstate.trace(model, x)["gru"].states["h"], wanted, atol=1e-6)
+    with pytest.raises(InputError, match="Add b"):
+        seqstate.trace(model, {"a": x["a"]})
+    with pytest.raises(InputError, match=r"has 4 samples; x\['a'\] has 5"):
+        seqstate.trace(model, {"a": x["a"], "b": x["b"][:4]})
+
+
+def _gru_like(model):
+    plain = keras.Sequential([keras.Input((None, 2)), K.GRU(3, name="gru")])
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+@pytest.mark.parametrize("of", OF)
+def test_a_subclassed_model_refuses_data_of_another_width(of):
+    model, _ = make("subclassed", of)
+    with pytest.raises(ValueError, match=r"features|shape") as raised:
+        seqstate.trace(model, X[..., :3])
+    assert "4" in str(raised.value)
+    assert list(seqstate.trace(model, X)) == ["first/inner", "second/inner", "last"]
+
+
+def test_nan_that_a_model_masks_may_pass():
+    inputs, lengths = keras.Input((None, FEATURES)), keras.Input((), dtype="int32")
+    model = keras.Model([inputs, lengths], LSTM(3, name="lstm")(inputs, lengths=lengths))
+    x = X.copy()
+    x[:, 2:] = np.nan
+    counts = np.full(ROWS, 2)
+    trace = seqstate.trace(model, [x, counts], allow_nan=True)
+    wanted = seqstate.trace(model, [X, counts])
+    np.testing.assert_array_equal(trace["lstm"].states["c"], wanted["lstm"].states["c"])
+
+
+def test_a_stateful_model_takes_whole_batches_only():
+    layers = [keras.Input(batch_shape=(2, None, FEATURES)), LSTM(3, stateful=True)]
+    model = keras.Sequential(layers)
+    with pytest.raises(InputError, match="5 samples; the model is made for batches of 2"):
+        seqstate.trace(model, X)
+    with pytest.raises(ArgumentError, match="Leave batch_size out"):
+        seqstate.trace(model, X[:4], batch_size=4)
+
+
+def test_one_feature_may_come_without_its_axis_only_where_that_is_clear():
+    fixed = keras.Sequential([keras.Input((STEPS, 1)), LSTM(2, name="lstm")])
+    free = keras.Sequential([keras.Input((None, 1)), LSTM(2, name="lstm")])
+    free.set_weights(fixed.get_weights())
+    wanted = seqstate.trace(free, X[..., :1])
+    got = seqstate.trace(fixed, X[..., 0])
+    np.testing.assert_array_equal(got["lstm"].state["h"], wanted["lstm"].state["h"])
+    with pytest.raises(InputError, match=r"x\[None\].*x\[..., None\]"):
+        seqstate.trace(free, X[0, :, :1])
+
+
+def test_a_fixed_length_says_what_to_do():
+    model = keras.Sequential([keras.Input((STEPS, FEATURES)), LSTM(2)])
+    with pytest.raises(InputError, match="fixes the number of time steps"):
+        seqstate.trace(model, data(1, STEPS + 3, FEATURES))
+
+
+def test_stacks_of_ours_and_mixed():
+    layers = [keras.Input((None, FEATURES)), RNN([LSTMCell(2), K.GRUCell(3)], name="mixed")]
+    trace = seqstate.trace(keras.Sequential(layers), X)
+    assert list(trace["mixed"].states["cell_0"]) == ["h", "c"]
+    np.testing.assert_allclose(
+        trace["mixed"].states["cell_1"]["h"][:, -1], trace.outputs, atol=1e-6
+    )
