@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 
-# Blue below zero, white at zero, red above.
-SIGNED = "RdBu_r"
-FRACTION = "viridis"
+from seqstate.plots.scales import colors, limits, scale_of
 
-# These come out of a tanh and lie in (-1, 1); the other gates come out of a sigmoid.
-_TANH = ("h", "candidate")
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+
 _MOST_LABELS = 12
 
 
@@ -88,10 +87,7 @@ def state_maps(states: Mapping[str, np.ndarray]) -> list[HeatMap]:
     `h` is shown from -1 to 1; others, such as `c`, as far as the values go, the same on both
     sides of zero.
     """
-    return [
-        HeatMap(f"state {name}", values, *_signed(values, name), SIGNED)
-        for name, values in states.items()
-    ]
+    return [_heat_map(f"state {name}", f"states/{name}", values) for name, values in states.items()]
 
 
 def gate_maps(gates: Mapping[str, np.ndarray]) -> list[HeatMap]:
@@ -99,20 +95,17 @@ def gate_maps(gates: Mapping[str, np.ndarray]) -> list[HeatMap]:
 
     The candidate, which is no gate but what the gates let in, is shown from -1 to 1.
     """
-    return [
-        HeatMap("candidate: what the gates may let in", values, *_signed(values, name), SIGNED)
-        if name in _TANH
-        else HeatMap(f"{name} gate: 0 closed, 1 open", values, *_fraction(values), FRACTION)
-        for name, values in gates.items()
-    ]
+    maps = []
+    for name, values in gates.items():
+        path = f"gates/{name}"
+        is_gate = scale_of(path) == "gate"
+        title = (
+            f"{name} gate: 0 closed, 1 open" if is_gate else f"{name}: what the gates may let in"
+        )
+        maps.append(_heat_map(title, path, values))
+    return maps
 
 
-def _signed(values: np.ndarray, name: str) -> tuple[float, float]:
-    reach = float(np.nanmax(np.abs(values)))
-    # Layers with another activation than tanh may leave the fixed range: show it all.
-    reach = max(reach, 1.0) if name in _TANH else reach or 1.0
-    return -reach, reach
-
-
-def _fraction(values: np.ndarray) -> tuple[float, float]:
-    return min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values)))
+def _heat_map(title: str, path: str, values: np.ndarray) -> HeatMap:
+    scale = scale_of(path)
+    return HeatMap(title, values, *limits(values, scale), colors(scale))

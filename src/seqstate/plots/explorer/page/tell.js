@@ -1,0 +1,1 @@
+return seqstate.tell(format, special_vars.x, special_vars.y);

@@ -1,0 +1,1 @@
+return seqstate.tellLine(format, value);

@@ -1,0 +1,50 @@
+// Where the time steps lie on the axis, and what they are called.
+
+class Time {
+  constructor(axis, steps) {
+    this.axis = axis;
+    this.steps = steps;
+    // Uneven times: the axis counts the steps, and each is labelled with its time.
+    this.even = axis.start !== null;
+    this.start = this.even ? axis.start : 0;
+    this.step = this.even ? axis.step : 1;
+  }
+
+  // The middle of each step, and its borders: step t lies between edge(t) and edge(t + 1).
+  at(step) {
+    return this.start + step * this.step;
+  }
+
+  edge(step) {
+    return this.at(step - 0.5);
+  }
+
+  stepAt(x) {
+    const step = Math.round((x - this.start) / this.step);
+    return step >= 0 && step < this.steps ? step : null;
+  }
+
+  get dated() {
+    return this.axis.datetime && this.even;
+  }
+
+  get label() {
+    return this.even ? this.axis.label : `${this.axis.label} (the steps are not even)`;
+  }
+
+  name(step) {
+    if (this.axis.values === null) return String(step);
+    const value = this.axis.values[step];
+    if (!this.axis.datetime) return String(value);
+    // Dates have no zone: Bokeh's axis and this text both read them as they were given.
+    return new Date(value)
+      .toISOString()
+      .replace("T", " ")
+      .replace(/(:00)?(\.000)?Z$/, "");
+  }
+
+  tick(x) {
+    if (this.even) return String(Number(x.toPrecision(10)));
+    return Number.isInteger(x) && this.stepAt(x) !== null ? this.name(x) : "";
+  }
+}
