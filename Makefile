@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export KERAS_BACKEND ?= jax
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-layers check format docs clean
+.PHONY: demo test test-backend check format docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/seqstate tour --out out/tour
@@ -13,9 +13,10 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto
 
-# The layers and the code of the docs on another backend: make test-layers KERAS_BACKEND=torch
-test-layers: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto tests/layers tests/kernels tests/test_docs.py
+# All that runs a framework, on another one: make test-backend KERAS_BACKEND=torch
+test-backend: $(VENV)/installed
+	$(BIN)/python -m pytest -n auto tests/kernels tests/layers tests/models tests/data \
+		tests/test_callbacks.py tests/test_docs.py
 
 check: $(VENV)/installed
 	$(BIN)/ruff format --check .
@@ -39,5 +40,5 @@ $(VENV)/installed: pyproject.toml
 	@echo "Installing into $(VENV); this takes a minute or two."
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[jax,tour]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[jax,tour,xarray,tensorboard]" --group dev
 	touch $@

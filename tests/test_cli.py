@@ -21,7 +21,7 @@ def run(monkeypatch, *arguments):
 
 
 def test_importing_the_command_line_imports_no_framework():
-    heavy = ["keras", "jax", "torch", "tensorflow", "matplotlib", "pandas"]
+    heavy = ["keras", "jax", "torch", "tensorflow", "matplotlib", "bokeh", "pandas"]
     code = f"import seqstate.cli, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -33,6 +33,9 @@ def test_importing_the_command_line_imports_no_framework():
         (["--version"], 0, "out", f"seqstate {seqstate.__version__}"),
         (["--help"], 0, "out", "tour"),
         (["tour", "--help"], 0, "out", "--quick"),
+        (["trace", "--help"], 0, "out", "--layer"),
+        (["trace", "model.keras"], 2, "err", "DATA"),
+        (["trace", "model.keras", "x.npy"], 2, "err", "--out"),
         (["nonsense"], 2, "err", "nonsense"),
         (["tour", "--fast"], 2, "err", "--fast"),
     ],

@@ -12,12 +12,33 @@ from typing import Any
 from seqstate.backend import prefer_installed
 
 __version__ = version("seqstate")
-__all__ = ["__version__", "layers"]
+
+# Where each name lives; it is imported when it is touched.
+_HOMES = {
+    "accelerate": "seqstate.models.accelerate",
+    "explain": "seqstate.models.explain",
+    "get_state": "seqstate.models.state",
+    "load_state": "seqstate.state_file",
+    "reset_state": "seqstate.models.state",
+    "save_state": "seqstate.state_file",
+    "set_state": "seqstate.models.state",
+    "to_keras": "seqstate.models.to_keras",
+    "trace": "seqstate.models.trace",
+    "Trace": "seqstate.traces",
+}
+_MODULES = ("callbacks", "data", "errors", "layers")
+__all__ = ["__version__", *_HOMES, *_MODULES]
 
 prefer_installed()
 
 
 def __getattr__(name: str) -> Any:
-    if name == "layers":
-        return importlib.import_module("seqstate.layers")
+    if name in _MODULES:
+        return importlib.import_module(f"seqstate.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'seqstate' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

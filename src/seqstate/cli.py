@@ -1,4 +1,4 @@
-"""The command line: `seqstate tour` and what is to come.
+"""The command line: `seqstate tour`, `seqstate trace`.
 
 No framework is imported here, so that `seqstate --help` answers at once.
 """
@@ -55,7 +55,10 @@ def _root(
 @app.command()
 def tour(
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where model.keras and tour.png go.")
+        Path,
+        typer.Option(
+            "--out", metavar="DIR", help="Where model.keras, tour.png and states.html go."
+        ),
     ] = Path("tour"),
     quick: Annotated[
         bool, typer.Option("--quick", help="Train for a moment only; the scores are worse.")
@@ -64,19 +67,68 @@ def tour(
     """Show what a recurrent layer gives, on a year of real hourly temperatures.
 
     The four ways of asking an LSTM, its equations checked by hand, a small forecaster compared
-    with naive forecasts on days it never saw, and a picture of its states and gates. Nothing is
-    downloaded.
+    with naive forecasts on days it never saw, a picture of its states and gates, and a page to
+    explore them. Nothing is downloaded.
     """
     from seqstate.tour.packages import require_packages
 
     require_packages()
-    # TensorFlow greets on stderr, in the middle of the tour, unless told not to.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Products this small gain nothing from torch's threads, and lose much on a busy machine.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    _quiet_frameworks()
     from seqstate.tour.run import FULL, QUICK, run_tour
 
     run_tour(_console(), out, QUICK if quick else FULL)
+
+
+@app.command()
+def trace(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.keras", help="A saved Keras model.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="A .npy or .npz, [sample, time, features] or one series; or a .csv with a row "
+            "for each time step.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="What to write: .npz (all arrays), .png (a picture of one sample), .html (an "
+            "explorer).",
+        ),
+    ],
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", metavar="NAME", help="A layer to look at; can be repeated."),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", help="The sample that a .png shows.")
+    ] = 0,
+    time: Annotated[
+        str | None,
+        typer.Option("--time", metavar="COLUMN", help="The column of a .csv that is the time."),
+    ] = None,
+) -> None:
+    """Show the states and gates of every recurrent layer of a saved model, on data.
+
+    Keras's own layers or seqstate's; the model needs nothing added. Without --layer, all layers.
+    """
+    from seqstate.commands.read_data import read_data
+    from seqstate.commands.trace import check_out, run_trace
+
+    check_out(out)
+    given = read_data(data, time)
+    _quiet_frameworks()
+    run_trace(_console(), model, given, out, layer or None, sample)
+
+
+def _quiet_frameworks() -> None:
+    # TensorFlow greets on stderr, in the middle of the output, unless told not to.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Products this small gain nothing from torch's threads, and lose much on a busy machine.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def main() -> None:

@@ -37,10 +37,10 @@ def test_a_forecast_is_the_day_before_plus_what_the_model_says_at_midnight(model
 
 
 def test_the_states_are_those_of_the_run_that_forecasts(model):
-    inside = look_inside(model, SERIES, PART)
-    h, c = inside["states"]["h"], inside["states"]["c"]
+    inside = look_inside(model, SERIES, PART)["lstm"]
+    h, c = inside.states["h"][0], inside.states["c"][0]
     assert h.shape == c.shape == (28 * DAY, 4)
-    np.testing.assert_allclose(h, inside["gates"]["output"] * np.tanh(c), atol=1e-6)
+    np.testing.assert_allclose(h, inside.gates["output"][0] * np.tanh(c), atol=1e-6)
     head = keras.Sequential([model.get_layer("next_24_hours"), model.get_layer("celsius")])
     from_states = keras.ops.convert_to_numpy(head(h[None]))[0]
     midnights = slice(DAY - 1, -1, DAY)

@@ -26,11 +26,14 @@ def toured(tmp_path_factory):
     return out, stream.buffer.getvalue().decode()
 
 
-def test_it_writes_the_model_and_the_picture_and_nothing_else(toured):
+FILES = ["model.keras", "states.html", "tour.png"]
+
+
+def test_it_writes_the_model_the_picture_the_explorer_and_nothing_else(toured):
     out, text = toured
-    assert sorted(path.name for path in out.iterdir()) == ["model.keras", "tour.png"]
+    assert sorted(path.name for path in out.iterdir()) == FILES
     assert (out / "tour.png").read_bytes().startswith(b"\x89PNG")
-    for name in ("model.keras", "tour.png"):
+    for name in FILES:
         assert name in text
 
 
@@ -46,8 +49,8 @@ def test_what_it_prints_is_plain_text_of_80_columns(toured):
     assert "\x1b" not in text
     assert "\r" not in text
     assert "…" not in text
-    table_lines = [line for line in text.splitlines() if "model.keras" not in line]
-    assert max(len(line) for line in table_lines if "tour.png" not in line) <= 80
+    lines = [line for line in text.splitlines() if not any(name in line for name in FILES)]
+    assert max(map(len, lines)) <= 80
 
 
 def test_its_scores_are_those_of_the_table_and_the_verdict_agrees(toured):

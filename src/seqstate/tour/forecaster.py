@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
 
+import seqstate
 from seqstate.layers import LSTM
 from seqstate.tour.baselines import past_of, seasonal_naive
 from seqstate.tour.data import DAY, Split
 from seqstate.tour.windows import FEATURES, Scale, features, windows
+from seqstate.traces import Trace
 
 LEARNED = "LSTM"
 WINDOW = 7 * DAY
@@ -117,17 +118,7 @@ def forecast(model: keras.Model, celsius: np.ndarray, part: slice) -> np.ndarray
     return seasonal_naive(past_of(celsius, part)) + change
 
 
-def look_inside(model: keras.Model, celsius: np.ndarray, part: slice) -> dict[str, Any]:
-    """Give the states and the gates of the run in which the forecasts were made.
-
-    Returns:
-        `states` and `gates` by name, each `[time, units]`, over the hours of the part.
-    """
-    trained = model.get_layer("lstm")
-    x = model.get_layer("scale")(features(celsius)[None, part.start - WARM_UP : part.stop])
-    layer = LSTM(trained.units, returns=("states", "gates"))
-    layer.build(x.shape)
-    layer.set_weights(trained.get_weights())
-    return keras.tree.map_structure(
-        lambda values: keras.ops.convert_to_numpy(values)[0, WARM_UP:], layer(x)
-    )
+def look_inside(model: keras.Model, celsius: np.ndarray, part: slice) -> Trace:
+    """Give a trace of the run in which the forecasts were made, over the hours of the part."""
+    hours = features(celsius)[None, part.start - WARM_UP : part.stop]
+    return seqstate.trace(model, hours).cut(WARM_UP)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from seqstate.backend import BACKENDS
 from seqstate.errors import MissingPackageError, message
 
-PACKAGES = ("matplotlib", "vega_datasets")
+PACKAGES = ("bokeh", "matplotlib", "vega_datasets")
 
 
 def require_packages() -> None:

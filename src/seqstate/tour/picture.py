@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from seqstate.plots import Line, Lines, gate_maps, state_maps, states_figure
 from seqstate.tour.data import DAY, PLACE, Temperatures
 from seqstate.tour.windows import change_since_yesterday
+from seqstate.traces import LayerTrace
 
 DAYS = 9
 OBSERVED, FORECAST, BASELINE = "0.15", "#c8102e", "#2a7fba"
@@ -35,7 +33,7 @@ def draw(
     part: slice,
     forecast: np.ndarray,
     baseline: np.ndarray,
-    inside: Mapping[str, Any],
+    inside: LayerTrace,
 ) -> Figure:
     """Draw input, forecasts and errors, `h`, `c` and the gates.
 
@@ -44,14 +42,14 @@ def draw(
         part: the held-out hours.
         forecast: of the LSTM, `[days, 24]`, °C.
         baseline: the seasonal-naive forecast, `[days, 24]`, °C.
-        inside: `states` and `gates` by name, each `[time, units]`, over the held-out hours.
+        inside: of the LSTM, one sample, over the held-out hours.
     """
     shown = slice(-DAYS * DAY, None)
     time = series.time[part][shown]
     celsius = series.celsius[part][shown]
     learned, repeated = forecast.ravel()[shown], baseline.ravel()[shown]
-    states = {name: values[shown] for name, values in inside["states"].items()}
-    gates = {name: values[shown] for name, values in inside["gates"].items()}
+    states = {name: values[0, shown] for name, values in inside.states.items()}
+    gates = {name: values[0, shown] for name, values in inside.gates.items()}
     panels = [
         Lines(
             f"Temperature in {PLACE}: input, and what each midnight's forecast said",

@@ -31,11 +31,11 @@ from seqstate.tour.windows import FEATURES, scale_of
 FULL = Settings(units=12, epochs=30, patience=6, stride=12)
 QUICK = Settings(units=12, epochs=4, patience=4, stride=24)
 
-MODEL, PICTURE = "model.keras", "tour.png"
+MODEL, PICTURE, EXPLORER = "model.keras", "tour.png", "states.html"
 
 
 def run_tour(console: Console, out: Path, settings: Settings) -> None:
-    """Run the whole tour and write `model.keras` and `tour.png`.
+    """Run the whole tour and write `model.keras`, `tour.png` and `states.html`.
 
     Args:
         console: where to print.
@@ -188,8 +188,18 @@ def _look_inside(
 ) -> None:
     inside = look_inside(model, series.celsius, parts.held_out)
     repeated = BASELINES[SEASONAL](past_of(series.celsius, parts.held_out))
-    figure = draw(series, parts.held_out, learned, repeated, inside)
-    model_path, picture_path = files.write(out, {MODEL: model.save, PICTURE: figure.savefig})
+    figure = draw(series, parts.held_out, learned, repeated, inside["lstm"])
+
+    def explorer(path: Path) -> None:
+        inside.to_html(
+            path,
+            time=series.time[parts.held_out],
+            title=f"Inside an LSTM that forecasts {PLACE}'s hourly temperature: held-out days",
+        )
+
+    model_path, picture_path, explorer_path = files.write(
+        out, {MODEL: model.save, PICTURE: figure.savefig, EXPLORER: explorer}
+    )
     loaded = keras.models.load_model(model_path)
     again = forecast(loaded, series.celsius, parts.held_out)
     report.section(
@@ -203,6 +213,13 @@ def _look_inside(
     )
     console.print()
     report.verbatim(console, f"{picture_path}\n{model_path}", "bold")
+    report.say(
+        console,
+        f"\nOpen the explorer in a browser: all {len(inside.inputs[0])} held-out hours, every "
+        "state and gate of the LSTM, unit by unit; hover, click and zoom. It needs no network.",
+    )
+    console.print()
+    report.verbatim(console, f"{explorer_path}", "bold")
     report.verbatim(
         console,
         "\nTo go on:\n"
