@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class Line:
         color: any colour of matplotlib; None takes the next of the cycle.
         width: in points.
         dashed: whether the line is dashed.
+        steps: whether the line jumps between the values, for numbers that are names.
     """
 
     label: str
@@ -26,6 +30,7 @@ class Line:
     color: str | None = None
     width: float = 1.6
     dashed: bool = False
+    steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ class Lines:
                 color=line.color,
                 linewidth=line.width,
                 linestyle="--" if line.dashed else "-",
+                drawstyle="steps-mid" if line.steps else "default",
+                # A line through one point can't be seen.
+                marker="o" if len(time) == 1 else None,
                 label=line.label,
             )
         axes.set_title(self.title, loc="left", fontsize=11)
