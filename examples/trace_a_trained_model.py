@@ -3,10 +3,9 @@
 Run: python examples/trace_a_trained_model.py
 """
 
+import seqstate  # noqa: I001  (first: it picks a backend that is installed)
 import keras
 import numpy as np
-
-import seqstate
 
 keras.utils.set_random_seed(3)
 
