@@ -42,7 +42,7 @@ train, test = chunks_of_noise(192, seed=1), chunks_of_noise(64, seed=2)
 print(f"{len(train.lengths)} sequences in {ROWS} rows: {len(train)} chunks of {STEPS} steps")
 
 carries = model_of(stateful=True)
-carries.fit(train, epochs=EPOCHS, shuffle=False, callbacks=[train.resets()], verbose=0)
+carries.fit(train, epochs=EPOCHS, callbacks=[train.resets()], verbose=0)
 carried = carries.evaluate(test, callbacks=[test.resets()], return_dict=True, verbose=0)
 
 # The same chunks, for a model that starts each of them from nothing.

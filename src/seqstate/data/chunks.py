@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -37,10 +36,11 @@ def chunks(
     its state goes on from chunk to chunk. Each row of the batch holds one sequence until its
     end; then the next sequence takes the row, and the state of that row starts anew.
 
-    Pass `shuffle=False` and the callback that resets the state:
+    Pass the callback that resets the state:
 
-        model.fit(data, epochs=3, shuffle=False, callbacks=[data.resets()])
+        model.fit(data, epochs=3, callbacks=[data.resets()])
 
+    Whether `fit` shuffles makes no difference: it is given the chunks in the order of time.
     Nothing of the series is copied but the batch at hand.
 
     Args:
@@ -110,6 +110,10 @@ def chunks(
 class Chunks(keras.utils.PyDataset):
     """What `chunks` gives: a `keras.utils.PyDataset` of chunks in the order of time.
 
+    To look at a chunk take `data.batch(i)`, or go through all: `for batch in data`. `data[i]` is
+    for Keras: within an epoch it gives the next chunk, whatever `i`. An epoch that was broken off,
+    by an error or Ctrl-C, may last until the next one begins.
+
     Attributes:
         rows: the batch size.
         steps: time steps of a chunk.
@@ -145,8 +149,20 @@ class Chunks(keras.utils.PyDataset):
     def __len__(self) -> int:
         return len(self.layout.sequence)
 
+    @property
+    def num_batches(self) -> int:
+        """The number of chunks, as Keras asks for it."""
+        self.walk.count()
+        return len(self)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        return self.batch(self.walk.ask(index))
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return map(self.batch, range(len(self)))
+
     def batch(self, index: int) -> tuple[Any, ...]:
-        """Make one batch, whichever; `[]` does the same and watches over the order in an epoch."""
+        """Make one batch, whichever and at any time: to look at it, and for loops of your own."""
         x: Any = self._cut(index, self._series, 0)
         if self.reset_input:
             resets = np.zeros((self.rows, self.steps), dtype=bool)
@@ -156,10 +172,6 @@ class Chunks(keras.utils.PyDataset):
             return (x,)
         weight = np.arange(self.steps) < self.layout.count[index][:, None]
         return x, self._cut(index, self._targets, self._ahead), weight.astype("float32")
-
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
-        self.walk.ask(index)
-        return self.batch(index)
 
     def resets_before(self, index: int) -> np.ndarray:
         """Give `[rows]` bool: which rows start anew before a batch; for loops of your own."""
@@ -230,17 +242,6 @@ class Chunks(keras.utils.PyDataset):
                     f"workers={self.workers}, use_multiprocessing={self.use_multiprocessing}; "
                     "several workers would not keep the order of the chunks.",
                     "Leave both as they are: to cut a chunk costs next to nothing.",
-                )
-            )
-        # fit hands `shuffle` to nobody but the caller of this method. Seen here, nothing has been
-        # trained yet; the walk would see it too, but on JAX in the middle of a batch, where an
-        # error leaves the model without its values.
-        if getattr(sys._getframe(1).f_locals.get("self"), "shuffle", False):
-            raise ArgumentError(
-                message(
-                    WHERE,
-                    "shuffle=True; the state can be carried only in the order of time.",
-                    "Pass shuffle=False to fit, which shuffles by default.",
                 )
             )
         if self.walk.needs_callback and not self.callbacks:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from seqstate.data.walk import other_length
 from seqstate.errors import ArgumentError, message
 from seqstate.layers import RNN
 from seqstate.models.recurrent_layers import is_bidirectional, recurrent_layers
@@ -28,12 +29,14 @@ class Resets(keras.callbacks.Callback):
     Raises:
         ArgumentError: in `fit`, `evaluate` or `predict`: the model carries nothing, carries
             backwards in time, or the state of another number of rows; `steps_per_execution`
-            above 1; `steps_per_epoch`; on JAX, a stateful layer of Keras's own.
+            above 1; `steps_per_epoch`; another run on the same chunks in the middle of an epoch;
+            on JAX, a stateful layer of Keras's own.
     """
 
     def __init__(self, data: Chunks) -> None:
         super().__init__()
         self.data = data
+        self._walked = False
         data.callbacks.add(self)
         data.walk.expect_callback()
 
@@ -49,10 +52,33 @@ class Resets(keras.callbacks.Callback):
         """Check the model."""
         self._start()
 
+    def on_train_end(self, logs: Any = None) -> None:
+        """Leave the epoch, which may have been stopped halfway; Keras tells the chunks nothing."""
+        self.data.walk.stop()
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Leave the epoch."""
+        self.data.walk.stop()
+
+    def on_predict_end(self, logs: Any = None) -> None:
+        """Leave the epoch."""
+        self.data.walk.stop()
+
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Reset the rows that start anew."""
-        if batch == 0 and self.data.walk.on:
-            self._check_steps()
+        on = self.data.walk.on
+        if batch == 0:
+            self._walked = on
+            if on:
+                self._check_steps()
+        elif self._walked and not on:
+            raise ArgumentError(
+                message(
+                    WHERE,
+                    f"before batch {batch} of fit another run on the same chunks ended the epoch.",
+                    "Evaluate and predict after an epoch, not after a batch.",
+                )
+            )
         self._reset(batch)
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -64,7 +90,7 @@ class Resets(keras.callbacks.Callback):
         self._reset(batch)
 
     def _start(self) -> None:
-        # Of an epoch that was stopped halfway, Keras does not tell the end.
+        # An epoch may be left over from a run that ended in an error.
         self.data.walk.stop()
         check_model(self.model, self.data.rows)
 
@@ -84,14 +110,7 @@ class Resets(keras.callbacks.Callback):
     def _check_steps(self) -> None:
         steps = (self.params or {}).get("steps")
         if steps != len(self.data):
-            raise ArgumentError(
-                message(
-                    WHERE,
-                    f"an epoch has {steps} batches, the chunks {len(self.data)}: the next epoch "
-                    "would go on in the middle.",
-                    "Leave steps_per_epoch out; for a shorter epoch make chunks of fewer series.",
-                )
-            )
+            raise other_length(WHERE, f"an epoch has {steps} batches", len(self.data))
 
 
 def stateful_layers(model: Any) -> list[Any]:

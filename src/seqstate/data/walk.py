@@ -1,9 +1,10 @@
-"""`Walk`: what Keras is heard to do with chunks, so that no epoch goes wrong unseen.
+"""`Walk`: where Keras is in chunks, and whether the callback hears of it.
 
-In `fit`, `evaluate` and `predict` Keras tells a dataset when an epoch begins and ends, and asks
-for the batches. A callback is told of each batch before the model runs it. On TensorFlow the
-batches are asked for ahead of time, on another thread. To build a model, Keras begins an epoch,
-asks for a batch or two, and ends it; there the callbacks are not told.
+In `fit`, `evaluate` and `predict` Keras tells a dataset when an epoch begins and ends, and in
+between asks once for each batch: one after the other, but `fit` in a drawn order. So what counts
+is how often it asked, not for which. On TensorFlow it asks ahead of time, on another thread. To
+build a model, Keras begins an epoch, asks for a batch or two, and ends it; there the callbacks
+are not told.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Walk:
     Args:
         where: whose batches these are, for messages.
         length: the number of batches.
-        needs_callback: whether a callback has to hear of each batch.
+        needs_callback: whether a callback has to hear of the batches.
     """
 
     def __init__(self, where: str, length: int, needs_callback: bool) -> None:
@@ -30,42 +31,64 @@ class Walk:
         self.length = length
         self.needs_callback = needs_callback
         self.on = False
-        self._last = -1
+        self._left: set[int] = set()
+        self._counted = False
         self._heard = False
         self._unheard_epochs = 0
 
+    def count(self) -> None:
+        """The number of batches is asked for: a run may begin, and whatever was on be broken off.
+
+        A run of Keras does this before all else, and in the middle of an epoch does not.
+        """
+        self._counted = True
+
     def begin(self) -> None:
-        """An epoch begins."""
-        self.on, self._last, self._heard = True, -1, False
+        """An epoch begins.
+
+        Raises:
+            ArgumentError: it goes on in the middle, where the one before was cut short.
+        """
+        if 0 < len(self._left) < self.length and not self._counted:
+            raise other_length(self.where, "an epoch ended early", self.length)
+        self.on, self._heard = True, False
+        self._left = set(range(self.length))
 
     def stop(self) -> None:
         """Whatever epoch there was is over."""
         self.on = False
 
-    def ask(self, index: int) -> None:
-        """A batch is asked for; outside an epoch any may be.
+    def ask(self, index: int) -> int:
+        """A batch is asked for.
+
+        Returns:
+            The one to give: in an epoch the next in the order of time, else the one asked for.
 
         Raises:
-            ArgumentError: it is neither the first nor the next; the callback hears nothing.
+            ArgumentError: this epoch had it already, or has none of that number; the callback
+                hears nothing.
         """
-        if not self.on:
-            return
-        if index not in (0, self._last + 1):
+        known = index in self._left
+        # On TensorFlow a new run looks at two batches before it ends what was broken off.
+        if not self.on or (self._counted and not known):
+            return index
+        if not known:
             raise ArgumentError(
                 message(
                     self.where,
-                    f"batch {index} was asked for after batch {self._last}; the state can be "
-                    "carried only in the order of time."
-                    if self._last >= 0
-                    else f"batch {index} was asked for first; an epoch starts at batch 0.",
-                    "Pass shuffle=False to fit (it shuffles by default), and no steps_per_epoch. "
-                    f"To look at a batch after a run was interrupted: data.batch({index}).",
+                    f"batch {index} was asked for, but an epoch asks once for each of its "
+                    f"{self.length} batches.",
+                    f"To look at a batch: data.batch({index}). For fit leave steps_per_epoch out.",
                 )
             )
-        self._last = index
+        place = self.length - len(self._left)
+        self._left.remove(index)
+        if place == 0:
+            self._counted = False
         ahead = keras.backend.backend() == "tensorflow"
-        if index >= _PEEKED and not ahead:
+        if place >= _PEEKED and not ahead:
             self._check_heard()
+        return place
 
     def hear(self) -> None:
         """The callback hears of a batch."""
@@ -82,7 +105,7 @@ class Walk:
         Raises:
             ArgumentError: the callback heard nothing of it.
         """
-        whole = self.on and self._last == self.length - 1
+        whole = self.on and not self._left
         self.on = False
         if not whole or self._heard:
             return
@@ -104,5 +127,16 @@ def no_callback(where: str) -> ArgumentError:
             "nothing resets the state where a sequence starts: the callback is missing.",
             "Pass callbacks=[data.resets()] to fit, evaluate or predict, where data is what "
             "chunks gave; chunks as validation_data need theirs in the same list.",
+        )
+    )
+
+
+def other_length(where: str, what: str, length: int) -> ArgumentError:
+    """Make the error for an epoch that does not go through all batches."""
+    return ArgumentError(
+        message(
+            where,
+            f"{what}; expected all {length} chunks, or the next epoch would go on in the middle.",
+            "Leave steps_per_epoch out; for a shorter epoch make chunks of fewer series.",
         )
     )
