@@ -7,7 +7,7 @@ import pytest
 import seqstate
 from cases import FEATURES, TOLERANCE, data
 from frameworks import BACKEND, array, arrays
-from models.zoo import IDS, MODELS, OF, ROWS, STEPS, X, expected, make
+from models.zoo import IDS, MODELS, OF, ROWS, STEPS, X, expected, make, run
 from seqstate import state as states
 from seqstate.errors import (
     ArgumentError,
@@ -214,7 +214,7 @@ def test_a_class_on_top_of_keras_is_traced_where_it_does_the_same():
 
 def test_a_class_on_top_of_keras_that_does_something_else_is_refused():
     model = keras.Sequential([keras.Input((None, FEATURES)), Doubled(3, name="own")])
-    with pytest.raises(SeqstateError, match='"own" is a Doubled, and gives something else'):
+    with pytest.raises(SeqstateError, match=r'"own" \(Doubled\) gave something else'):
         seqstate.trace(model, X)
 
 
@@ -250,6 +250,156 @@ def test_learned_and_partial_initial_states_are_those_of_the_run():
     same(trace["given"].gates, got["gates"], "given")
 
 
+class Ones(K.LSTMCell):
+    def get_initial_state(self, batch_size=None):
+        return [1 + zeros for zeros in super().get_initial_state(batch_size)]
+
+
+class Counting(Leaky):
+    def build(self, shape):
+        super().build(shape)
+        self.steps = self.add_weight(shape=(), trainable=False, initializer="zeros", name="steps")
+
+    def call(self, x, states):
+        self.steps.assign_add(1.0)
+        output, new = super().call(x, states)
+        return output + self.steps, [new[0] + self.steps]
+
+
+class Tripled(K.Bidirectional):
+    def call(self, sequences, initial_state=None, mask=None, training=None):
+        return 3 * super().call(sequences, initial_state, mask, training)
+
+
+def test_a_cell_that_starts_elsewhere_shows_where_it_starts():
+    model = keras.Sequential([keras.Input((None, FEATURES)), K.RNN(Ones(3), name="own")])
+    trace = seqstate.trace(model, X)
+    np.testing.assert_allclose(trace["own"].state["h"], trace.outputs, atol=1e-6)
+
+
+def running(layer, *args, **kwargs):
+    class Body(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = layer
+
+        def call(self, x):
+            return self.inner(x, *args, **kwargs)
+
+    return Body()
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (lambda: running(K.LSTM(3, dropout=0.5, name="l"), training=True), "drops at random"),
+        (lambda: running(Tripled(K.LSTM(2), name="l")), r'"l" \(Tripled\) gave something else'),
+        *(
+            # On JAX Keras can't run a cell that changes a variable.
+            [(lambda: running(K.RNN(Counting(2), name="l")), r"its cell is random or changes")]
+            if BACKEND != "jax"
+            else []
+        ),
+    ],
+)
+def test_runs_that_can_not_be_repeated_are_refused(model, says):
+    model = model()
+    model(X)
+    with pytest.raises(SeqstateError, match=says):
+        seqstate.trace(model, X)
+
+
+def test_dropout_in_a_run_is_shown_by_our_layers():
+    model = running(LSTM(3, dropout=0.5, return_sequences=True, seed=1, name="l"), training=True)
+    trace = seqstate.trace(model, X)
+    np.testing.assert_array_equal(trace["l"].sequence, trace.outputs)
+
+
+def test_rows_need_not_be_samples():
+    parts = keras.Input((3, STEPS, FEATURES))
+    rows = keras.layers.Lambda(lambda v: keras.ops.reshape(v, (-1, STEPS, FEATURES)))(parts)
+    model = keras.Model(parts, K.GRU(2, name="gru")(rows))
+    x = data(5, 3, STEPS, FEATURES)
+    trace = seqstate.trace(model, x, batch_size=2)
+    assert len(trace.outputs) == 15
+    np.testing.assert_allclose(trace["gru"].state["h"], trace.outputs, atol=1e-6)
+    np.testing.assert_allclose(trace.outputs, model.predict(x, verbose=0), atol=1e-6)
+
+
+def test_parts_of_one_call_are_one_run_and_other_calls_are_others():
+    layer = K.GRU(2, name="gru")
+    parts, alone = keras.Input((3, STEPS, FEATURES)), keras.Input((STEPS, FEATURES))
+    each = K.TimeDistributed(layer, name="each")
+    model = keras.Model([parts, alone], [each(parts), layer(alone), each(-parts)])
+    x = data(2, 3, STEPS, FEATURES)
+    trace = seqstate.trace(model, [x, X[:2]])
+    wanted = [
+        np.stack([run(layer, x[:, i])["states"]["h"] for i in range(3)], axis=1),
+        run(layer, X[:2])["states"]["h"],
+        np.stack([run(layer, -x[:, i])["states"]["h"] for i in range(3)], axis=1),
+    ]
+    got = [one.states["h"] for one in trace.values()]
+    assert [one.parts for one in trace.values()].count(True) == 2
+    for value in wanted:
+        assert any(g.shape == value.shape and np.allclose(g, value, atol=1e-5) for g in got)
+
+
+class Wrapped(keras.Model):
+    """A layer beside the `Bidirectional` that copied it: only the copies run."""
+
+    def __init__(self, m, **how):
+        super().__init__()
+        self.lstm = m.LSTM(3, name="lstm", **how)
+        self.both = m.Bidirectional(self.lstm, name="both")
+
+    def call(self, x):
+        return self.both(x)
+
+
+@pytest.mark.filterwarnings("ignore:`build..` was called on layer")
+@pytest.mark.parametrize("of", OF)
+def test_a_layer_that_was_only_copied_is_left_out(of):
+    assert list(seqstate.trace(Wrapped(OF[of]), X)) == ["both"]
+    model = Wrapped(OF[of], stateful=True)
+    model(X)
+    state = seqstate.get_state(model)
+    assert list(state) == ["both"]
+    seqstate.trace(model, X)
+    same(seqstate.get_state(model), state, "carried")
+    seqstate.reset_state(model)
+    assert not seqstate.get_state(model)["both"]["forward"]["h"].any()
+
+
+@pytest.mark.parametrize("of", OF)
+def test_a_backward_layer_with_a_place_of_its_own_belongs_to_the_pair(of):
+    class Pair(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.back = OF[of].LSTM(2, go_backwards=True, name="back")
+            self.both = OF[of].Bidirectional(
+                OF[of].LSTM(2, name="forth"), backward_layer=self.back, name="both"
+            )
+
+        def call(self, x):
+            return self.both(x)
+
+    model = Pair()
+    for _ in range(2):
+        assert list(seqstate.trace(model, X)) == ["both"]
+    assert "call" not in vars(model.both)
+    assert "watcher" not in vars(model.back)
+
+
+def test_a_call_of_the_users_own_stays():
+    layer = K.LSTM(3, name="own")
+    model = keras.Sequential([keras.Input((None, FEATURES)), layer])
+    plain = layer.call
+    layer.call = lambda *args, **kwargs: plain(*args, **kwargs)
+    mine = layer.call
+    seqstate.trace(model, X)
+    assert layer.call is mine
+
+
 def test_a_layer_that_did_not_run_is_not_in_the_trace():
     class Half(keras.Model):
         def __init__(self):
@@ -281,6 +431,8 @@ BAD = {
         "there is no recurrent layer 'abov'; there are: below, above.\n  Did you mean \"above\"",
     ),
     "no layers": (lambda m: seqstate.trace(m, X, []), ArgumentError, "layers is empty"),
+    "layers as a number": (lambda m: seqstate.trace(m, X, 0), UnknownLayerError, "layer 0"),
+    "what as a number": (lambda m: seqstate.trace(m, X, what=3), ArgumentError, "what=3"),
     "unknown what": (
         lambda m: seqstate.trace(m, X, what="cells"),
         ArgumentError,
@@ -333,6 +485,17 @@ def test_inputs_by_name():
         seqstate.trace(model, {"a": x["a"]})
     with pytest.raises(InputError, match=r"has 4 samples; x\['a'\] has 5"):
         seqstate.trace(model, {"a": x["a"], "b": x["b"][:4]})
+
+
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
+def test_inputs_by_the_names_of_the_dict_that_the_model_was_made_with():
+    a, b = keras.Input((None, 2)), keras.Input((None, 2))
+    model = keras.Model({"one": a, "two": b}, K.GRU(3, name="gru")(a + 2 * b))
+    x = {"one": X[..., :2], "two": X[..., 2:]}
+    trace = seqstate.trace(model, x)
+    np.testing.assert_allclose(trace.outputs, model.predict(x, verbose=0), atol=1e-6)
+    with pytest.raises(InputError, match="Add two"):
+        seqstate.trace(model, {"one": x["one"]})
 
 
 def _gru_like(model):

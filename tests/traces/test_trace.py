@@ -37,7 +37,9 @@ BOTH = LayerTrace(
         "gates": {},
     },
 )
-BACK = LayerTrace("each/rnn@2", "SimpleRNN", {"states": {"h": of_units(2, STEPS, 5)}}, None, True)
+BACK = LayerTrace(
+    "each/rnn@2", "SimpleRNN", {"states": {"h": of_units(2, STEPS, 5)}}, None, True, parts=True
+)
 LAYERS = {one.name: one for one in (LSTM, BOTH, BACK)}
 TRACES = {
     "one array": Trace("m", of_units(STEPS, 1), of_units(2), LAYERS),
@@ -60,7 +62,7 @@ def test_what_is_written_comes_back(name, tmp_path):
     assert again.model == "m"
     assert list(again) == list(LAYERS)
     for one, other in zip(again.values(), trace.values(), strict=True):
-        assert (one.kind, one.backwards) == (other.kind, other.backwards)
+        assert (one.kind, one.backwards, one.parts) == (other.kind, other.backwards, other.parts)
         assert list(one.found) == list(other.found)
         np.testing.assert_equal(one.mask, other.mask)
     assert again["both"].gates == {}
@@ -116,6 +118,15 @@ def test_all_that_has_a_time_axis_comes_once():
     assert list(BOTH.over_time()) == ["states/forward/h", "states/backward/h", "sequence"]
 
 
+def test_an_array_that_is_missing_in_the_file_is_missed(tmp_path):
+    path = TRACES["one array"].to_npz(tmp_path / "t.npz")
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "both:sequence"}
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match="the arrays of 'both' are not those"):
+        Trace.from_npz(path)
+
+
 # Some of the steps
 
 ALONE = Trace("m", of_units(STEPS, 1), of_units(2), {LSTM.name: LSTM})
@@ -149,6 +160,18 @@ def test_a_cut_has_the_same_steps_of_everything(start, stop, has_state):
 def test_a_cut_that_leaves_nothing_is_refused(trace, start, says):
     with pytest.raises(ArgumentError, match=says):
         trace.cut(start)
+
+
+def test_a_cut_of_states_with_several_axes_cuts_the_time():
+    state = of_units(STEPS, 4, 3)
+    layer = LayerTrace("own", "RNN", {"states": {"a": state, "b": of_units(STEPS, 5)}})
+    cut = Trace("m", of_units(1), of_units(1), {"own": layer}).cut(1, 3)["own"]
+    np.testing.assert_array_equal(cut.states["a"], state[:, 1:3])
+    np.testing.assert_array_equal(cut.over_time()["states/a"], state[:, 1:3].reshape(ROWS, 2, 12))
+    tree = Trace("m", of_units(1), of_units(1), {"own": layer}).to_xarray()
+    assert tree["own/states/a"].dims == ("sample", "time", "size_4", "size_3")
+    parts = TRACES["one array"]["each/rnn@2"].cut(slice(0, 3))
+    np.testing.assert_array_equal(parts.states["h"], BACK.states["h"][:, :, :3])
 
 
 # xarray

@@ -17,6 +17,9 @@ _OURS = {
     keras.layers.SimpleRNNCell: SimpleRNNCell,
 }
 
+# What a class on top of one of them must have left as it is.
+_METHODS = ("call", "get_initial_state")
+
 
 def adopted(cell: Any) -> Any:
     """Give a cell of ours that computes with the weights of a built cell of Keras.
@@ -27,7 +30,9 @@ def adopted(cell: Any) -> Any:
     if isinstance(cell, keras.layers.StackedRNNCells):
         return StackedRNNCells([adopted(one) for one in cell.cells], name=cell.name)
     for theirs, ours in _OURS.items():
-        if isinstance(cell, theirs) and type(cell).call is theirs.call:
+        if isinstance(cell, theirs) and all(
+            getattr(type(cell), method) is getattr(theirs, method) for method in _METHODS
+        ):
             return _with_weights_of(cell, ours)
     return cell
 

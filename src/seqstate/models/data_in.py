@@ -114,6 +114,14 @@ def _inputs(model: Any) -> list[Any]:
     return list(getattr(model, "inputs", None) or [])
 
 
+def _inputs_by_name(model: Any, inputs: list[Any]) -> dict[str, Any]:
+    """Give the inputs by the names that the model takes in a dict: its own, or theirs."""
+    made_of = getattr(model, "_inputs_struct", None)
+    if isinstance(made_of, Mapping):
+        return {str(name): tensor for name, tensor in made_of.items()}
+    return {tensor.name: tensor for tensor in inputs}
+
+
 def _names(x: Any) -> list[tuple[Any, str]]:
     """Give each leaf and what messages call it."""
     if isinstance(x, Mapping | list | tuple) and not _is_list_of_numbers(x):
@@ -167,7 +175,7 @@ def _fitted(
     if not inputs:
         return arrays
     if isinstance(x, Mapping):
-        by_name = {tensor.name: tensor for tensor in inputs}
+        by_name = _inputs_by_name(model, inputs)
         missing = [name for name in by_name if name not in x]
         if missing:
             raise InputError(

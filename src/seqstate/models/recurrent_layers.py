@@ -72,14 +72,13 @@ def is_bidirectional(layer: Any) -> bool:
     return isinstance(layer, Bidirectional | keras.layers.Bidirectional)
 
 
-def time_distributed(model: Any) -> set[int]:
-    """Give the ids of the layers that a `TimeDistributed` runs once for each of its parts."""
-    return {
-        id(inner)
+def time_distributed(model: Any) -> list[Any]:
+    """Give the layers of a model that run another one for each part of their input."""
+    return [
+        layer
         for layer in model._flatten_layers()
         if isinstance(layer, keras.layers.TimeDistributed)
-        for inner in layer._flatten_layers()
-    }
+    ]
 
 
 def directions_of(layer: Any) -> dict[str, Any]:
@@ -110,7 +109,13 @@ def _walk(model: Any) -> Iterator[tuple[str, Any]]:
     if is_recurrent(model):
         yield model.name, model
         return
-    seen: set[int] = set()
+    # The two layers of a `Bidirectional` are seen with it, wherever else they stand.
+    seen = {
+        id(direction)
+        for layer in model._flatten_layers()
+        if is_bidirectional(layer)
+        for direction in directions_of(layer).values()
+    }
     todo = [(layer.name, layer) for layer in _inside(model)]
     while todo:
         name, layer = todo.pop(0)

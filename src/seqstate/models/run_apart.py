@@ -11,11 +11,14 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.layers.carried import check_at_hand
+from seqstate.models.recurrent_layers import time_distributed
 from seqstate.models.state import carried_variables
 from seqstate.models.watching import cells_of, watching
 
-Found = dict[tuple[str, int, str], np.ndarray]
-"""What was seen in one batch: by layer, number of the run, and path such as `states/h`."""
+Key = tuple[str, int | None, int, str]
+Found = dict[Key, np.ndarray]
+"""What was seen in one batch: by layer, number of the `TimeDistributed` call that the run was a
+part of (or None), number of the run, and path such as `states/h`."""
 
 
 class RunApart:
@@ -47,7 +50,8 @@ class RunApart:
         self._where = where
         self._model, self._watched, self._what = model, watched, what
         self._cells = cells_of(watched.values())
-        self._keys: list[tuple[str, int, str]] = []
+        self._repeaters = time_distributed(model)
+        self._keys: list[Key] = []
         self._outputs: Any = None
         self._run = _compiled(self._traced)
 
@@ -82,13 +86,13 @@ class RunApart:
         mapping = list(zip(self._variables, values, strict=True))
         with (
             keras.StatelessScope(state_mapping=mapping) as scope,
-            watching(self._watched, self._what, self._cells) as seen,
+            watching(self._watched, self._what, self._cells, self._repeaters) as seen,
         ):
             outputs = self._model(batch, training=False)
             flat = {
-                (name, number, path): _full(value)
+                (name, call, number, path): _full(value)
                 for name, runs in seen.runs.items()
-                for number, run in enumerate(runs)
+                for number, (call, run) in enumerate(runs)
                 for path, value in states.leaves(run)
             }
         moved = [scope.get_current_value(self._variables[i]) for i in self._moving]

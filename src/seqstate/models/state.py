@@ -107,6 +107,7 @@ def reset_state(model: Any, rows: Any = None) -> None:
     starts = {
         f"{name}/{path}": value
         for name, layer in _stateful(model, "reset_state").items()
+        if carried_variables(layer)
         for path, value in _start(layer).items()
     }
     new = {}
@@ -166,19 +167,21 @@ def _held(model: Any, who: str) -> dict[str, Any]:
                 "seqstate.trace(model, x) works with any model.",
             )
         )
-    held: dict[str, Any] = {}
-    for name, layer in stateful.items():
-        own = carried_variables(layer)
-        if not own:
-            raise NoStateError(
-                message(
-                    where,
-                    f'the layer "{name}" is not built, so its batch size is not known yet.',
-                    "Call the model once, or start it with keras.Input(batch_shape=(batch, time, "
-                    "features)).",
-                )
+    held = {
+        f"{name}/{path}": variable
+        for name, layer in stateful.items()
+        # A layer that the model does not run is never built, and carries nothing.
+        for path, variable in carried_variables(layer).items()
+    }
+    if not held:
+        raise NoStateError(
+            message(
+                where,
+                f"{', '.join(stateful)}: not built, so the batch size is not known yet.",
+                "Call the model once, or start it with keras.Input(batch_shape=(batch, time, "
+                "features)).",
             )
-        held.update({f"{name}/{path}": variable for path, variable in own.items()})
+        )
     check_at_hand(held.values(), where, "read or change the state")
     return held
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,8 +13,9 @@ from seqstate import state as states
 from seqstate.errors import ArgumentError, InputError, SeqstateError, message
 from seqstate.models.data_in import batch_size_for, check_data, rows_of
 from seqstate.models.progress import shown
-from seqstate.models.recurrent_layers import recurrent_layers, time_distributed
-from seqstate.models.run_apart import RunApart
+from seqstate.models.recurrent_layers import recurrent_layers
+from seqstate.models.run_apart import Key, RunApart
+from seqstate.models.state import carried_variables
 from seqstate.traces import LayerTrace, Trace
 from seqstate.traces.layer import QUANTITIES
 from seqstate.traces.trace import unknown_layer
@@ -96,27 +97,30 @@ class Tracing:
         self.data = check_data(model, x, self.where, allow_nan)
         self.size = batch_size_for(model, every, self.data, batch_size, self.where)
         _build(model, every, self.data, self.size)
+        # What is still not built is there, but the model does not run it.
+        every = {name: layer for name, layer in every.items() if layer.built}
+        self.watched = {name: self.watched[name] for name in self.watched if name in every}
         self._run = RunApart(model, every, self.watched, self.wanted, self.where)
 
     def run(self, progress: bool | None = None) -> Trace:
         """Run the model as it is now."""
         rows = rows_of(self.data)
-        outputs, found = _Joined(rows, self.where), _Joined(rows, self.where)
+        outputs, found = _Joined(self.where), _Joined(self.where)
         self._run.begin()
         for start in shown(range(0, rows, self.size), "tracing", progress):
             stop = start + self.size
             part = keras.tree.map_structure(lambda a, s=start, e=stop: a[s:e], self.data)
             given, seen = self._run(part)
-            for key in [key for key in seen if key[2] == "disagreement"]:
+            for key in [key for key in seen if key[-1] == "disagreement"]:
                 difference = float(seen.pop(key))
                 _check_agreement(self.watched[key[0]], key[0], difference, self.where)
-            found.put(start, seen)
-            outputs.put(start, dict(enumerate(keras.tree.flatten(given))))
+            found.put(seen)
+            outputs.put(dict(enumerate(keras.tree.flatten(given))))
         return Trace(
             model=self.model.name,
             inputs=self.data,
-            outputs=keras.tree.pack_sequence_as(given, list(outputs.arrays.values())),
-            layers=_layer_traces(self.model, self.watched, self.wanted, found.arrays),
+            outputs=keras.tree.pack_sequence_as(given, list(outputs.whole().values())),
+            layers=_layer_traces(self.watched, self.wanted, found.whole()),
         )
 
 
@@ -125,7 +129,7 @@ def _chosen_layers(
 ) -> dict[str, Any]:
     if asked is None:
         return dict(every)
-    names = [asked] if isinstance(asked, str) else list(asked)
+    names = [asked] if isinstance(asked, str) or not isinstance(asked, Iterable) else list(asked)
     if not names:
         raise ArgumentError(
             message(where, "layers is empty.", f"Name some of: {', '.join(every)}.")
@@ -137,7 +141,9 @@ def _chosen_layers(
 
 
 def _chosen_quantities(what: str | Sequence[str] | None, where: str) -> tuple[str, ...]:
-    names = QUANTITIES if what is None else [what] if isinstance(what, str) else list(what)
+    names = QUANTITIES if what is None else [what]
+    if isinstance(what, Iterable) and not isinstance(what, str):
+        names = list(what)
     wrong = [name for name in names if name not in QUANTITIES]
     if wrong or not names:
         raise ArgumentError(
@@ -151,38 +157,45 @@ def _chosen_quantities(what: str | Sequence[str] | None, where: str) -> tuple[st
 
 
 def _build(model: Any, every: Mapping[str, Any], data: Any, size: int) -> None:
-    """Build a model that has not run yet, by running it."""
+    """Build a model that has not run yet, by running it; carried states stay as they are."""
     if model.built and all(layer.built for layer in every.values()):
         return
+    carried = [v for layer in every.values() for v in carried_variables(layer).values()]
+    before = [ops.copy(variable.value) for variable in carried]
+    new = [layer for layer in every.values() if layer.stateful and not layer.built]
     model(keras.tree.map_structure(lambda a: ops.convert_to_tensor(a[:size]), data))
-    for layer in every.values():
-        if layer.stateful:
+    for variable, value in zip(carried, before, strict=True):
+        variable.assign(value)
+    for layer in new:
+        if layer.built:
             layer.reset_state()
 
 
 class _Joined:
-    """The arrays of all samples, filled in batch by batch."""
+    """The arrays of all samples, batch after batch."""
 
-    def __init__(self, rows: int, where: str) -> None:
-        self.rows, self.where = rows, where
-        self.arrays: dict[Any, np.ndarray] = {}
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.parts: dict[Any, list[np.ndarray]] = {}
 
-    def put(self, start: int, parts: Mapping[Any, np.ndarray]) -> None:
-        """Put the rows of one batch in, from row `start` on."""
+    def put(self, parts: Mapping[Any, np.ndarray]) -> None:
+        """Add the rows of one batch."""
         for key, part in parts.items():
-            if key not in self.arrays:
-                self.arrays[key] = np.empty((self.rows, *np.shape(part)[1:]), part.dtype)
-            whole = self.arrays[key]
-            if np.ndim(part) == 0 or np.shape(part)[1:] != whole.shape[1:]:
+            before = self.parts.setdefault(key, [])
+            if np.ndim(part) == 0 or (before and np.shape(part)[1:] != before[0].shape[1:]):
                 raise InputError(
                     message(
                         self.where,
-                        f"the batch from sample {start} on gave an array of shape "
-                        f"{np.shape(part)}, the one before (batch, *{whole.shape[1:]}).",
+                        f"a batch gave an array of shape {np.shape(part)}, which can't be joined "
+                        f"with {before[0].shape if before else 'others'} along the samples.",
                         "Pass one batch of samples at a time.",
                     )
                 )
-            whole[start : start + len(part)] = part
+            before.append(part)
+
+    def whole(self) -> dict[Any, np.ndarray]:
+        """Join the batches, one array after the other, so that little is held twice."""
+        return {key: np.concatenate(self.parts.pop(key)) for key in list(self.parts)}
 
 
 def _check_agreement(layer: Any, name: str, difference: float, where: str) -> None:
@@ -192,31 +205,37 @@ def _check_agreement(layer: Any, name: str, difference: float, where: str) -> No
     raise SeqstateError(
         message(
             where,
-            f'"{name}" is a {type(layer).__name__}, and gives something else than the layer of '
-            f"Keras that it is made from does with its weights (by {difference:.2g}), so its "
-            "states can't be told.",
-            "Leave it out with layers=[...], or write what it changes as a cell in an RNN.",
+            f'"{name}" ({type(layer).__name__}) gave something else than its cell does from the '
+            f"same input with the same weights (by {difference:.2g}), so its states can't be told. "
+            "It is a class of its own, or its cell is random or changes by itself.",
+            "Leave it out with layers=[...], or write it with seqstate.layers, which show the run "
+            "itself: RNN(cell).",
         )
     )
 
 
 def _layer_traces(
-    model: Any,
-    watched: Mapping[str, Any],
-    wanted: tuple[str, ...],
-    found: Mapping[tuple[str, int, str], np.ndarray],
+    watched: Mapping[str, Any], wanted: tuple[str, ...], found: Mapping[Key, np.ndarray]
 ) -> dict[str, LayerTrace]:
-    """Sort what was found by layer and run."""
-    runs: dict[str, dict[int, dict[str, np.ndarray]]] = {}
-    for (name, number, path), array in found.items():
-        runs.setdefault(name, {}).setdefault(number, {})[path] = array
-    repeated = time_distributed(model)
+    """Sort what was found by layer and run; the parts of a `TimeDistributed` call are one run."""
+    runs: dict[str, dict[Any, list[dict[str, np.ndarray]]]] = {}
+    last: Any = None
+    for (name, call, number, path), array in found.items():
+        parts = runs.setdefault(name, {}).setdefault(
+            number if call is None else ("parts", call), []
+        )
+        if (name, number) != last:
+            parts.append({})
+            last = (name, number)
+        parts[-1][path] = array
     traces = {}
-    for name, numbered in runs.items():
-        layer, flats = watched[name], list(numbered.values())
-        if id(layer) in repeated:
-            flats = [{path: np.stack([f[path] for f in flats], axis=1) for path in flats[0]}]
-        for number, flat in enumerate(flats, 1):
+    for name, calls in runs.items():
+        layer = watched[name]
+        for number, (call, parts) in enumerate(calls.items(), 1):
+            repeated = isinstance(call, tuple)
+            flat = parts[0]
+            if repeated:
+                flat = {path: np.stack([part[path] for part in parts], axis=1) for path in flat}
             own = name if number == 1 else f"{name}@{number}"
             mask = flat.pop("mask", None)
             nested = states.unflatten(flat)
@@ -227,5 +246,6 @@ def _layer_traces(
                 found={quantity: nested.get(quantity, {}) for quantity in wanted},
                 mask=mask,
                 backwards=bool(getattr(layer, "go_backwards", False)),
+                parts=repeated,
             )
     return traces

@@ -16,28 +16,37 @@ import keras
 from keras import ops
 
 from seqstate import state as states
-from seqstate.errors import InputError, message
+from seqstate.errors import InputError, SeqstateError, message
 from seqstate.kernels import choice
 from seqstate.kernels.problem import Problem, Results
 from seqstate.layers import RNN, masks
 from seqstate.layers.directions import MERGES
 from seqstate.layers.inputs import wrong_features
-from seqstate.layers.steps import Steps
+from seqstate.layers.steps import GatedSteps, StackedSteps, Steps
 from seqstate.models.recurrent_layers import directions_of, is_bidirectional, steps_of_layer
+from seqstate.traces.layer import QUANTITIES
 
 Run = dict[str, Any]
 """One run of a layer: what was asked for, by name, beside `mask` and `disagreement`, if any."""
 
+_MISSING = object()
+_BESIDES = ("mask", "disagreement")
+
 
 @dataclass
 class Seen:
-    """The runs of each layer, by name, in the order in which the layers first ran."""
+    """The runs of each layer, by name, in the order in which the layers first ran.
 
-    runs: dict[str, list[Run]] = field(default_factory=dict)
+    Each run comes with the number of the `TimeDistributed` call that it was a part of, or None.
+    """
+
+    runs: dict[str, list[tuple[int | None, Run]]] = field(default_factory=dict)
+    calls: int = 0
+    call: int | None = None
 
     def add(self, name: str, run: Run) -> None:
         """Add a run of a layer."""
-        self.runs.setdefault(name, []).append(run)
+        self.runs.setdefault(name, []).append((self.call, run))
 
 
 def cells_of(layers: Iterable[Any]) -> dict[int, Steps]:
@@ -56,7 +65,10 @@ def cells_of(layers: Iterable[Any]) -> dict[int, Steps]:
 
 @contextmanager
 def watching(
-    layers: Mapping[str, Any], what: tuple[str, ...], cells: Mapping[int, Steps]
+    layers: Mapping[str, Any],
+    what: tuple[str, ...],
+    cells: Mapping[int, Steps],
+    repeaters: Iterable[Any] = (),
 ) -> Iterator[Seen]:
     """Watch layers while the block runs.
 
@@ -64,17 +76,18 @@ def watching(
         layers: recurrent layers by name.
         what: what to take of each run: any of `seqstate.traces.layer.QUANTITIES`.
         cells: of the layers of Keras among them; see `cells_of`.
+        repeaters: layers that run others once for each part of their input.
 
     Yields:
         What is seen, filled in as the layers run.
     """
     seen = Seen()
-    watched: list[tuple[Any, str]] = []
+    before: list[tuple[Any, str, Any]] = []
 
     def put(layer: Any, name: str, value: Any) -> None:
+        before.append((layer, name, vars(layer).get(name, _MISSING)))
         # Past Keras, which would wrap the value, or track it.
         vars(layer)[name] = value
-        watched.append((layer, name))
 
     try:
         for name, layer in layers.items():
@@ -84,10 +97,15 @@ def watching(
                 put(layer, "call", _both_directions(seen, name, layer, what, cells))
             else:
                 put(layer, "call", _repeating(seen, name, layer, what, cells[id(layer)]))
+        for layer in repeaters:
+            put(layer, "call", _counting(seen, layer))
         yield seen
     finally:
-        for layer, name in watched:
-            del vars(layer)[name]
+        for layer, name, value in reversed(before):
+            if value is _MISSING:
+                vars(layer).pop(name, None)
+            else:
+                vars(layer)[name] = value
 
 
 class _OfOurs:
@@ -101,21 +119,41 @@ class _OfOurs:
         self.seen.add(self.name, _run(self.layer, problem, results, self.what))
 
 
+def _counting(seen: Seen, layer: Any) -> Any:
+    """Make a `call` that tells which runs are parts of one call of a `TimeDistributed`."""
+    original = layer.call
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        outer, seen.calls = seen.call, seen.calls + 1
+        seen.call = seen.calls
+        try:
+            return original(*args, **kwargs)
+        finally:
+            seen.call = outer
+
+    return call
+
+
 def _both_directions(
     seen: Seen, name: str, layer: Any, what: tuple[str, ...], cells: Mapping[int, Steps]
 ) -> Any:
     """Make a `call` for a `Bidirectional` that also shows the runs of its two layers."""
     original = layer.call
     parts = directions_of(layer)
+    somebodys = _is_somebodys(layer)
+    needed = QUANTITIES if somebodys else what
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        with watching(parts, what, cells) as inner:
+        with watching(parts, needed, cells) as inner:
             result = original(*args, **kwargs)
         if set(inner.runs) != set(parts):
             # Keras runs both directions in one kernel of the GPU's, past the two layers.
-            inner = _apart(parts, what, cells, *args, **kwargs)
-        forward, backward = (inner.runs[direction][-1] for direction in parts)
-        seen.add(name, _merged(layer, forward, backward))
+            inner = _apart(parts, needed, cells, *args, **kwargs)
+        forward, backward = (inner.runs[direction][-1][1] for direction in parts)
+        run = _merged(layer, forward, backward)
+        if somebodys:
+            run["disagreement"] = _disagreement_of_both(layer, result, run)
+        seen.add(name, {key: v for key, v in run.items() if key in (*what, *_BESIDES)})
         return result
 
     return call
@@ -166,14 +204,20 @@ def _repeating(seen: Seen, name: str, layer: Any, what: tuple[str, ...], steps: 
     """Make a `call` for a layer of Keras that repeats the run with a cell of ours."""
     original = layer.call
 
+    known = _is_known(steps)
+
     def call(sequences: Any, initial_state: Any = None, mask: Any = None, **kwargs: Any) -> Any:
         sequences = ops.convert_to_tensor(sequences)
-        _check_width(layer, sequences, name)
+        if known:
+            _check_width(layer, sequences, name)
+        _refuse_dropout(layer, name, kwargs.get("training"))
         # Read before the original runs: a stateful layer moves its state on.
         start = steps.initial(ops.shape(sequences)[0])
         state = _state_before(layer, steps, initial_state, start)
         counts = masks.steps_that_count(sequences, mask, None)
-        result = original(sequences, initial_state=initial_state, mask=mask, **kwargs)
+        given = {"initial_state": initial_state, "mask": mask}
+        kwargs.update({key: value for key, value in given.items() if value is not None})
+        result = original(sequences, **kwargs)
         problem = Problem(
             steps=steps,
             sequences=sequences,
@@ -188,7 +232,7 @@ def _repeating(seen: Seen, name: str, layer: Any, what: tuple[str, ...], steps: 
         results = choice.run(problem)
         steps.end()
         run = _run(layer, problem, results, what)
-        if not type(layer).__module__.startswith("keras."):
+        if not known or _is_somebodys(layer):
             run["disagreement"] = _disagreement(layer, result, results, counts)
         seen.add(name, run)
         return result
@@ -199,17 +243,45 @@ def _repeating(seen: Seen, name: str, layer: Any, what: tuple[str, ...], steps: 
 def _check_width(layer: Any, sequences: Any, name: str) -> None:
     where = f'{type(layer).__name__} "{name}"'
     shape = tuple(sequences.shape)
-    kernel = getattr(layer.cell, "kernel", None)
-    if kernel is not None and len(shape) == 3 and shape[-1] != kernel.shape[0]:
-        raise wrong_features(where, shape, kernel.shape[0])
-    if kernel is not None and len(shape) != 3:
+    cell = layer.cell.cells[0] if hasattr(layer.cell, "cells") else layer.cell
+    features = cell.kernel.shape[0]
+    if len(shape) == 3 and shape[-1] != features:
+        raise wrong_features(where, shape, features)
+    if len(shape) != 3:
         raise InputError(
             message(
                 where,
-                f"the input has shape {shape}; expected (batch, time, {kernel.shape[0]}).",
+                f"the input has shape {shape}; expected (batch, time, {features}).",
                 "Pass [batch, time, features].",
             )
         )
+
+
+def _refuse_dropout(layer: Any, name: str, training: Any) -> None:
+    """Refuse a layer of Keras that drops at random: its run can't be repeated."""
+    cells = getattr(layer.cell, "cells", [layer.cell])
+    drops = any(getattr(c, rate, 0) for c in cells for rate in ("dropout", "recurrent_dropout"))
+    if training and drops:
+        raise SeqstateError(
+            message(
+                f'{type(layer).__name__} "{name}"',
+                "the model runs it with training=True, and it drops at random; a layer of Keras "
+                "does not show the states of such a run.",
+                "Trace seqstate.accelerate(model), whose layers do; or leave the layer out.",
+            )
+        )
+
+
+def _is_known(steps: Steps) -> bool:
+    """Tell whether a cell is one of ours, which does each time the same."""
+    if isinstance(steps, StackedSteps):
+        return all(_is_known(inner) for inner in steps.inner.values())
+    return isinstance(steps, GatedSteps)
+
+
+def _is_somebodys(layer: Any) -> bool:
+    """Tell whether the class of a layer is neither Keras's nor ours."""
+    return not type(layer).__module__.startswith(("keras.", "seqstate."))
 
 
 def _state_before(layer: Any, steps: Any, initial_state: Any, start: Any) -> Any:
@@ -255,8 +327,10 @@ def _disagreement(layer: Any, result: Any, results: Results, mask: Any) -> Any:
     Relative to one where the values are larger than that. Steps that the mask skips don't count:
     there the backends of Keras put different things.
     """
-    given = result[0] if layer.return_state else result
+    given = result[0] if layer.return_state and isinstance(result, tuple) else result
     made = results.sequence if layer.return_sequences else results.output
+    if tuple(getattr(given, "shape", ())) != tuple(made.shape):
+        return ops.convert_to_tensor(float("inf"))
     given, made = ops.cast(given, "float32"), ops.cast(made, "float32")
     difference = ops.abs(given - made) / (1.0 + ops.abs(made))
     both_undefined = ops.logical_and(ops.isnan(given), ops.isnan(made))
@@ -271,3 +345,21 @@ def _disagreement(layer: Any, result: Any, results: Results, mask: Any) -> Any:
             rows = ops.expand_dims(rows, -1)
         counts = ops.logical_and(counts, rows)
     return ops.max(ops.where(counts, difference, ops.zeros_like(difference)))
+
+
+def _disagreement_of_both(layer: Any, result: Any, run: Run) -> Any:
+    """Give the largest difference between what a `Bidirectional` returned and what was merged."""
+    if layer.return_sequences:
+        made = run["sequence"]
+    else:
+        last = [next(leaf for _, leaf in states.leaves(run["state"][d])) for d in run["state"]]
+        made = MERGES[layer.merge_mode](*last)
+    wanted = [ops.cast(one, "float32") for one in keras.tree.flatten(made)]
+    given = keras.tree.flatten(result)[: len(wanted)]
+    if [tuple(one.shape) for one in given] != [tuple(one.shape) for one in wanted]:
+        return ops.convert_to_tensor(float("inf"))
+    apart = [
+        ops.max(ops.abs(ops.cast(a, "float32") - b) / (1.0 + ops.abs(b)))
+        for a, b in zip(given, wanted, strict=True)
+    ]
+    return ops.max(ops.stack(apart))

@@ -42,17 +42,18 @@ def _by_node(layer: LayerTrace) -> dict[str, dict[str, Any]]:
         # A merged sequence has other units than the states: xarray wants another name for them.
         unit = "output" if folders == [] and len(sizes) > 1 else "unit"
         place = "/".join((layer.name, *folders))
-        found.setdefault(place, {})[name] = (_axes(leaf, path, unit), leaf)
+        axes = _axes(layer, leaf, with_time=not path.startswith("state/"))
+        if axes[-1] == "unit":
+            axes[-1] = unit
+        found.setdefault(place, {})[name] = (axes, leaf)
     if layer.mask is not None:
-        found[layer.name]["mask"] = (_axes(layer.mask, "mask", None), layer.mask)
+        found[layer.name]["mask"] = (_axes(layer, layer.mask, with_time=True), layer.mask)
     return found
 
 
-def _axes(array: np.ndarray, path: str, unit: str | None) -> list[str]:
-    """Name the axes of an array from both ends; what stands between are parts."""
-    last = [unit] if unit else []
-    if not path.startswith("state/"):
-        last = ["time", *last]
-    between = array.ndim - 1 - len(last)
-    parts = ["part"] if between == 1 else [f"axis_{i}" for i in range(between)]
-    return ["sample", *parts, *last]
+def _axes(layer: LayerTrace, array: np.ndarray, with_time: bool) -> list[str]:
+    """Name the axes of an array."""
+    axes = ["sample", *(["part"] if layer.parts else []), *(["time"] if with_time else [])]
+    own = array.ndim - len(axes)
+    # A cell of your own may have states of several axes, each of its own sizes.
+    return [*axes, *(["unit"] if own == 1 else [f"size_{n}" for n in array.shape[len(axes) :]])]

@@ -28,6 +28,8 @@ class LayerTrace:
         found: what was asked for, of `QUANTITIES`.
         mask: `[sample, time]` bool, True where the step counted; None where all did.
         backwards: whether the layer runs from the last time step to the first.
+        parts: whether a `TimeDistributed` ran the layer once for each part of its input: then
+            there is an axis more, `[sample, part, time, unit]`.
     """
 
     name: str
@@ -35,6 +37,7 @@ class LayerTrace:
     found: Mapping[str, Any] = field(repr=False)
     mask: np.ndarray | None = field(default=None, repr=False)
     backwards: bool = False
+    parts: bool = False
 
     @property
     def sequence(self) -> Any:
@@ -66,7 +69,8 @@ class LayerTrace:
         """Give all that has a time axis by path: `states/h`, `gates/forward/input`, `sequence`.
 
         The states come first, then the gates; the sequence comes where the states were not
-        asked for, or where it is something else than a state.
+        asked for, or where it is something else than a state. What a unit has of more axes
+        than one, as a state of a cell of your own may, is laid out along one.
         """
         flat = {
             f"{kind}/{path}": leaf
@@ -81,19 +85,25 @@ class LayerTrace:
             for leaf in flat.values()
         ):
             flat["sequence"] = sequence
-        return flat
+        axes = self.time_axis + 1
+        return {path: leaf.reshape(*leaf.shape[:axes], -1) for path, leaf in flat.items()}
+
+    @property
+    def time_axis(self) -> int:
+        """Which axis is the time."""
+        return 2 if self.parts else 1
 
     @property
     def time(self) -> int | None:
         """The number of time steps, where something with a time axis was asked for."""
         for values in self.over_time().values():
-            return int(values.shape[-2])
+            return int(values.shape[self.time_axis])
         return None
 
     def cut(self, steps: slice) -> LayerTrace:
         """Give some of the time steps; `state` only if the last one is among them."""
         kept = {
-            quantity: _cut(value, steps)
+            quantity: self._cut(value, steps)
             for quantity, value in self.found.items()
             if quantity != "state"
         }
@@ -101,6 +111,11 @@ class LayerTrace:
             kept = {name: kept.get(name, self.found[name]) for name in self.found}
         mask = None if self.mask is None else self.mask[..., steps]
         return replace(self, found=kept, mask=mask)
+
+    def _cut(self, value: Any, steps: slice) -> Any:
+        if isinstance(value, Mapping):
+            return {name: self._cut(inner, steps) for name, inner in value.items()}
+        return value[(slice(None),) * self.time_axis + (steps,)]
 
     def _asked(self, quantity: str) -> Any:
         if quantity not in self.found:
@@ -112,9 +127,3 @@ class LayerTrace:
                 )
             )
         return self.found[quantity]
-
-
-def _cut(value: Any, steps: slice) -> Any:
-    if isinstance(value, Mapping):
-        return states.map_leaves(lambda leaf: leaf[..., steps, :], value)
-    return value[..., steps, :]

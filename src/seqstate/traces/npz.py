@@ -35,7 +35,14 @@ def write_npz(trace: Trace, path: str | os.PathLike[str]) -> Path:
         "inputs": _put(trace.inputs, "inputs", arrays),
         "outputs": _put(trace.outputs, "outputs", arrays),
         "layers": [
-            {"name": one.name, "kind": one.kind, "backwards": one.backwards, "has": list(one.found)}
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "backwards": one.backwards,
+                "parts": one.parts,
+                "has": list(one.found),
+                "arrays": [path for path, _ in states.leaves(one.found)],
+            }
             for one in trace.values()
         ],
     }
@@ -52,7 +59,10 @@ def write_npz(trace: Trace, path: str | os.PathLike[str]) -> Path:
 def read_npz(path: str | os.PathLike[str]) -> Trace:
     """Read a trace; see `Trace.from_npz`."""
     found = existing_file(path, "from_npz")
-    damaged = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+    damaged = (
+        *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, RuntimeError),
+        *(zipfile.BadZipFile, zlib.error),
+    )
     try:
         # NumPy leaves a damaged file open that it has opened itself.
         with found.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
@@ -81,6 +91,8 @@ def _layer(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Layer
     start = f"{name}:"
     own = {key[len(start) :]: value for key, value in arrays.items() if key.startswith(start)}
     mask = own.pop("mask", None)
+    if sorted(own) != sorted(header["arrays"]):
+        raise ValueError(f"the arrays of {name!r} are not those that its header names")
     nested = states.unflatten(own)
     return LayerTrace(
         name=name,
@@ -89,6 +101,7 @@ def _layer(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Layer
         found={quantity: nested.get(quantity, {}) for quantity in header["has"]},
         mask=mask,
         backwards=header["backwards"],
+        parts=header["parts"],
     )
 
 
