@@ -8,6 +8,7 @@ import pytest
 
 import seqstate
 from cases import FEATURES, data
+from frameworks import BACKEND
 from models.zoo import OF, STEPS, X
 from seqstate import callbacks
 from seqstate.callbacks import StateHistory
@@ -82,6 +83,23 @@ def test_how_often_it_records(how, numbers):
     assert list(seen.traces[numbers[0]]["above"].found) == ["state"]
     fit(model_of(), seen, epochs=2)
     assert max(seen.traces) <= 4
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras runs one batch at a time on torch")
+def test_several_batches_at_once_are_counted():
+    model = model_of()
+    model.compile("adam", "mse", steps_per_execution=2)
+    seen = StateHistory(LOOK, per="batch", every=2)
+    fit(model, seen, epochs=3)
+    assert list(seen.traces) == [2, 4, 6]
+
+
+def test_nothing_to_count_does_not_end_the_training(tmp_path):
+    model = model_of()
+    model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    seen = StateHistory(LOOK, log_dir=tmp_path)
+    fit(model, seen, epochs=1)
+    assert np.isnan(seen.traces[1]["below"].states["h"]).all()
 
 
 def test_files_hold_what_memory_would(tmp_path):

@@ -69,6 +69,9 @@ def test_a_file_of_another_program_is_read_too(tmp_path):
         ({"a": {"": np.ones(1)}}, StateMismatchError, "the name '' can't"),
         ({"a": {"h": "text"}}, StateMismatchError, "a/h is a str"),
         ({"a": {"h": None}}, StateMismatchError, "a/h is a NoneType"),
+        ({"a": {"h": [[1.0], [1.0, 2.0]]}}, StateMismatchError, "a/h is a list"),
+        ({"a": {"h": np.ones(1, np.longdouble)}}, StateMismatchError, "up to 64 bits"),
+        ({"__metadata__": np.ones(1)}, StateMismatchError, "can't be part of a path"),
     ],
 )
 def test_what_is_no_state_is_not_written(state, error, says, tmp_path):

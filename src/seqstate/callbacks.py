@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from seqstate.errors import ArgumentError, MissingPackageError, message
 from seqstate.models.trace import Tracing
@@ -103,11 +104,12 @@ class StateHistory(keras.callbacks.Callback):
         self.traces = Traces(self._kept)
         self._tracing: Tracing | None = None
         self._done = 0
+        self._before = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Check layers and data against the model, before anything is learned."""
         self._kept.clear()
-        self._done = 0
+        self._done = self._before = 0
         self._tracing = Tracing(
             self.model, self.data, self.layers, self.what, self.batch_size, self.allow_nan
         )
@@ -117,21 +119,24 @@ class StateHistory(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Record after a batch, if that was asked for."""
         if self.per == "batch":
-            self._count()
+            # Keras may run several batches at once, and tells of the last.
+            self._reach(self._before + batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Record after an epoch, if that was asked for."""
         if self.per == "epoch":
-            self._count()
+            self._reach(self._done + 1)
+        self._before = self._done
 
     def on_train_end(self, logs: Any = None) -> None:
         """Close what was opened for TensorBoard."""
         if self._writer is not None:
             self._writer.flush()
 
-    def _count(self) -> None:
-        self._done += 1
-        if self._done % self.every == 0:
+    def _reach(self, number: int) -> None:
+        due = number // self.every > self._done // self.every
+        self._done = number
+        if due:
             self._record()
 
     def _record(self) -> None:
@@ -149,7 +154,11 @@ class StateHistory(keras.callbacks.Callback):
             for layer in trace.values():
                 for quantity, values in layer.over_time().items():
                     counted = values if layer.mask is None else values[layer.mask]
-                    self._writer.add_histogram(f"{layer.name}/{quantity}", counted, self._done)
+                    finite = counted[np.isfinite(counted)]
+                    # All masked, or all NaN: there is nothing to count.
+                    if finite.size:
+                        tag = f"{layer.name}/{quantity}"
+                        self._writer.add_histogram(tag, finite, self._done)
 
 
 def _made(directory: Path, argument: str) -> Path:

@@ -21,6 +21,9 @@ from seqstate.files import existing_file, whole_file
 from seqstate.state import State
 
 _FORMAT = "seqstate state 1"
+# The format keeps this name for itself.
+_RESERVED = "__metadata__"
+_LARGEST = 8  # bytes
 
 
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> Path:
@@ -101,21 +104,29 @@ def _checked(state: Any) -> dict[str, np.ndarray]:
         if hasattr(leaf, "detach"):
             # NumPy knows no bfloat16 of torch's.
             leaf = leaf.detach().cpu().float() if "bfloat16" in str(leaf.dtype) else leaf.detach()
-        array = np.asarray(leaf)
-        if array.dtype.kind in "OUSMm":
-            raise wrong(
-                f"{path} is a {type(leaf).__name__}; expected an array of numbers.",
-                "Pass NumPy arrays or tensors.",
-            )
+        array = _array(leaf, path, wrong)
         flat[path] = np.ascontiguousarray(array)
     if not flat:
         raise wrong("the state is empty.", "Pass what seqstate.get_state(model) gives.")
     return flat
 
 
+def _array(leaf: Any, path: str, wrong: Any) -> np.ndarray:
+    try:
+        array = np.asarray(leaf)
+    except ValueError:
+        array = np.empty(0, object)
+    if array.dtype.kind not in "fiubV" or array.dtype.itemsize > _LARGEST:
+        raise wrong(
+            f"{path} is a {type(leaf).__name__} ({array.dtype}); expected an array of numbers.",
+            "Pass NumPy arrays or tensors of up to 64 bits.",
+        )
+    return array
+
+
 def _check_names(state: Mapping[Any, Any], wrong: Any) -> None:
     for name, value in state.items():
-        if not isinstance(name, str) or not name or "/" in name:
+        if not isinstance(name, str) or not name or "/" in name or name == _RESERVED:
             raise wrong(
                 f"the name {name!r} can't be part of a path.",
                 'Use texts without "/", nested as dicts: {"encoder": {"h": ...}}.',
