@@ -184,9 +184,244 @@ def test_a_subclassed_model_that_makes_its_own_layers_is_told():
     np.testing.assert_array_equal(array(other(X)), array(model(X)))
 
 
+# Functions and classes of the model's author
+
+
+def scaled(k):
+    def act(v):
+        return k * keras.ops.tanh(v)
+
+    return act
+
+
+def lag(k):
+    return lambda v: keras.ops.roll(v, k, axis=1)
+
+
+OWN_FUNCTIONS = {
+    "closures": lambda: [
+        K.LSTM(3, activation=scaled(0.5), return_sequences=True),
+        K.LSTM(3, activation=scaled(3.0)),
+    ],
+    "closures in cells": lambda: [
+        K.RNN([K.LSTMCell(2, activation=scaled(2.0)), K.GRUCell(2, activation=scaled(0.1))]),
+    ],
+    "in a wrapper": lambda: [
+        K.TimeDistributed(K.Dense(3, activation=scaled(0.3))),
+        K.GRU(3, activation=scaled(2.0)),
+    ],
+    "lambdas": lambda: [
+        K.Lambda(lag(1)),
+        K.LSTM(3, return_sequences=True),
+        K.Lambda(lag(2)),
+        K.GRU(2, go_backwards=True),
+    ],
+    "globals": lambda: [
+        K.LSTM(3, return_sequences=True),
+        K.Lambda(lambda v: keras.ops.sum(v, 1)),
+    ],
+    "lambda as activation": lambda: [K.LSTM(3, activation=lambda v: keras.ops.tanh(v) / 3)],
+}
+
+
+def same(model, *others, x=X):
+    for other in others:
+        for a, b in zip(arrays(other(x)), arrays(model(x)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE["float32"])
+
+
+@pytest.mark.parametrize("case", OWN_FUNCTIONS)
+def test_each_layer_keeps_its_own_function(case):
+    model = keras.Sequential([keras.Input((STEPS, FEATURES)), *OWN_FUNCTIONS[case]()])
+    fast = seqstate.accelerate(model)
+    same(model, fast, seqstate.to_keras(fast))
+    held = [getattr(layer, "activation", None) for layer in model.layers]
+    assert [getattr(layer, "activation", None) for layer in fast.layers] == held
+    assert all(one.__name__ in ("act", "tanh", "<lambda>") for one in held if one)
+
+
+def dense_times(k, register):
+    class Times(K.Dense):
+        def call(self, x):
+            return super().call(x) * k
+
+    return keras.saving.register_keras_serializable("tests")(Times) if register else Times
+
+
+@pytest.mark.parametrize("register", [False, True])
+def test_a_class_that_was_defined_anew_since_is_not_taken(register):
+    first, _ = dense_times(2, register), dense_times(3, register)
+    model = keras.Sequential([keras.Input((None, FEATURES)), first(2), K.GRU(2)])
+    fast = seqstate.accelerate(model)
+    same(model, fast)
+    assert type(fast.layers[0]) is first
+
+
+def test_two_classes_of_one_name_are_refused():
+    parts = [dense_times(2, False)(2), dense_times(3, False)(2), K.GRU(2)]
+    with pytest.raises(ArgumentError, match='two different objects have the name "Times"'):
+        seqstate.accelerate(keras.Sequential([keras.Input((None, FEATURES)), *parts]))
+
+
+def test_messages_show_no_bytes_of_functions():
+    model = NoConfig(2)
+    model(X)
+
+    def fails():
+        raise ValueError("identifier: {'value': ('" + "4wEA" * 60 + "\\n')}")
+
+    model.get_config = fails
+    with pytest.raises(ArgumentError, match="identifier") as caught:
+        seqstate.accelerate(model)
+    assert "4wEA" not in str(caught.value)
+
+
+# How a model is compiled
+
+
+class Constant(keras.metrics.Metric):
+    def __init__(self, k, name="constant"):
+        super().__init__(name=name)
+        self.k = k
+
+    def update_state(self, y, p, sample_weight=None):
+        pass
+
+    def result(self):
+        return keras.ops.convert_to_tensor(self.k)
+
+
+class Slower(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __call__(self, step):
+        return self.rate / (1.0 + keras.ops.cast(step, "float32"))
+
+    def get_config(self):
+        return {"rate": self.rate}
+
+
+class OwnCompile(keras.Sequential):
+    def compile(self, a, b):
+        super().compile(a, b)
+
+
+class OwnCompileThatIsSaved(OwnCompile):
+    def get_compile_config(self):
+        return {"a": "sgd", "b": "mae"}
+
+    def compile_from_config(self, config):
+        self.compile(**config)
+
+
+def two_layers(kind=keras.Sequential):
+    return kind(
+        [
+            keras.Input((STEPS, FEATURES)),
+            K.LSTM(3, return_sequences=True, name="lstm"),
+            K.GRU(2, name="gru"),
+        ]
+    )
+
+
+Y = data(*X.shape[:1], 2, seed=7)
+
+
+def train(model, epochs=1):
+    return model.fit(X, Y, verbose=0, shuffle=False, epochs=epochs).history
+
+
+COMPILED = {
+    "function in a metric": lambda: {
+        "metrics": [keras.metrics.MeanMetricWrapper(lambda y, p: y - p, name="m"), "mae"]
+    },
+    "schedule of one's own": lambda: {"optimizer": keras.optimizers.Adam(Slower(0.1))},
+    "rate from a lambda": lambda: {"optimizer": keras.optimizers.SGD(lambda: 0.1)},
+    "lambda as loss": lambda: {"loss": lambda y, p: keras.ops.abs(y - p)},
+}
+
+
+@pytest.mark.parametrize("case", COMPILED)
+def test_what_was_compiled_with_objects_of_ones_own_trains_on(case):
+    model = two_layers()
+    model.compile(**{"optimizer": "adam", "loss": "mse", **COMPILED[case]()})
+    train(model)
+    fast = seqstate.accelerate(model)
+    losses = train(model, 2), train(fast, 2)
+    assert list(losses[0]) == list(losses[1])
+    for key, value in losses[0].items():
+        np.testing.assert_allclose(losses[1][key], value, rtol=1e-4, err_msg=key)
+
+
+def test_a_compiled_model_inside_goes_along():
+    inner = two_layers()
+    inner.compile("adam", halved)
+    train(inner)
+    model = keras.Sequential([keras.Input((STEPS, FEATURES)), inner])
+    fast = seqstate.accelerate(model)
+    assert fast.layers[0].loss is halved
+    assert int(fast.layers[0].optimizer.iterations) == int(inner.optimizer.iterations) > 0
+
+
+def test_a_metric_that_can_not_be_copied_is_left_out_and_told():
+    model = two_layers()
+    model.compile("adam", "mse", metrics=[Constant(3.0), "mae"])
+    with pytest.warns(UserWarning, match='the metric "constant" \\(Constant\\)'):
+        fast = seqstate.accelerate(model)
+    assert set(train(fast)) == {"loss", "mae"}
+
+
+def test_a_model_with_a_compile_of_its_own():
+    model = two_layers(OwnCompile)
+    model.compile("adam", "mse")
+    with pytest.warns(UserWarning, match="OwnCompile has a compile of its own"):
+        fast = seqstate.accelerate(model)
+    assert not fast.compiled
+    assert model.compiled
+    model = two_layers(OwnCompileThatIsSaved)
+    model.compile("sgd", "mae")
+    assert seqstate.accelerate(model).loss == "mae"
+
+
+def test_a_model_without_an_optimizer():
+    model = two_layers()
+    model.compile(optimizer=None, loss="mse")
+    fast = seqstate.accelerate(model)
+    assert fast.optimizer is None
+    np.testing.assert_allclose(
+        fast.evaluate(X, Y, verbose=0), model.evaluate(X, Y, verbose=0), 1e-5
+    )
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_optimizer_keeps_its_memory_after_layers_were_frozen(again):
+    model = two_layers()
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    train(model)
+    model.layers[0].trainable = False
+    if again:
+        model.compile(model.optimizer, "mse")
+    fast = seqstate.accelerate(model)
+    for new, old in zip(fast.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(array(new), array(old))
+    # Each memory belongs to the same weight as before.
+    places = [{id(v): i for i, v in enumerate(m.weights)} for m in (model, fast)]
+    old, new = (
+        [place[id(v)] for v in m.optimizer._trainable_variables]
+        for m, place in zip((model, fast), places, strict=True)
+    )
+    assert old == new
+    assert len(old) == 6
+
+
 # Results by name on the way to Keras
 
 INPUTS = (None, FEATURES)
+
+
+def ends_early(x):
+    return keras.ops.cumsum(keras.ops.ones_like(x[..., 0]), axis=1) < 3
 
 
 def functional(made):
@@ -228,6 +463,21 @@ BY_NAME = {
     "into another, both ways": lambda x: Bidirectional(LSTM(3))(
         x, initial_state=Bidirectional(LSTM(3, returns="state"))(x)["state"]
     ),
+    "output of a stack": lambda x: [
+        (r := RNN([LSTMCell(2), LSTMCell(3)], returns=("sequence", "output"))(x))["output"],
+        r["sequence"],
+    ],
+    "output of a row under a mask": lambda x: LSTM(
+        3, returns=("output", "state"), zero_output_for_mask=True
+    )(x, mask=ends_early(x))["output"],
+    "zeroed sequence and output": lambda x: list(
+        LSTM(3, returns=("output", "sequence"), zero_output_for_mask=True)(
+            x, mask=ends_early(x)
+        ).values()
+    ),
+    "state by name with a mask": lambda x: LSTM(3)(
+        x, mask=ends_early(x), initial_state={"h": x[:, 0, :3], "c": x[:, 1, :3]}
+    ),
     "names used twice": lambda x: [
         LSTM(3, returns=("state", "sequence"), name="same")(x)["state"]["c"],
         keras.Sequential([keras.Input(INPUTS), LSTM(3, return_sequences=True, name="same")])(x),
@@ -244,7 +494,72 @@ def test_results_by_name_become_flags(case):
         np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE["float32"])
 
 
+class Doubled(K.Layer):
+    """A cell whose output is not its state."""
+
+    state_size = 3
+
+    def build(self, shape):
+        self.inner = K.Dense(3)
+        self.inner.build(shape)
+        self.built = True
+
+    def call(self, x, states):
+        new = self.inner(x) + states[0]
+        return 2 * new, [new]
+
+
+class OnOurs(LSTM):
+    pass
+
+
+def under_a_mask(layer, x):
+    x = K.Masking()(x)
+    return layer(x, initial_state=STATES[type(layer)](x[:, 0, :3]))
+
+
+STATES = {
+    LSTM: lambda v: {"h": v, "c": v},
+    Bidirectional: lambda v: {d: {"h": v, "c": v} for d in ("forward", "backward")},
+}
+
+
+def masked_model(x):
+    inner = keras.Input(INPUTS)
+    v = inner[:, 0, :3]
+    y = LSTM(3, name="l")(inner, initial_state={"h": v, "c": v})
+    return keras.Model(inner, y, name="inner")(K.Masking()(x))
+
+
+def penalized(returns, *used):
+    def made(x):
+        r = LSTM(3, returns=returns, activity_regularizer="l2", name="l")(x)
+        return [keras.tree.flatten(r[name])[0] for name in used]
+
+    return made
+
+
 NOT_IN_KERAS = {
+    "class on top of ours": (lambda x: OnOurs(3, name="l")(x), '"l" is a OnOurs, a class on top'),
+    "travelling mask": (lambda x: under_a_mask(LSTM(3, name="l"), x), '"l" .*carries a mask'),
+    "travelling mask, both directions": (
+        lambda x: under_a_mask(Bidirectional(LSTM(3), name="l"), x),
+        '"l" .*carries a mask',
+    ),
+    "mask into a model": (masked_model, '"inner/l" .*carries a mask'),
+    "output beside sequence of an unknown cell": (
+        lambda x: list(RNN(Doubled(), returns=("output", "sequence"), name="l")(x).values()),
+        '"l" gives its output beside its sequence',
+    ),
+    "penalty on all results": (
+        penalized(("sequence", "state"), "sequence", "state"),
+        '"l" has an activity_regularizer',
+    ),
+    "penalty on another result": (
+        penalized(("sequence", "output"), "output"),
+        '"l" has an activity_regularizer',
+    ),
+    "no penalty at all": (penalized("state", "state"), '"l" has an activity_regularizer'),
     "gates": (lambda x: LSTM(3, returns="gates", name="l")(x)["gates"]["input"], '"l" gives gates'),
     "learned": (lambda x: LSTM(3, learn_initial_state=True, name="l")(x), '"l" learns its initial'),
     "reset mask": (
@@ -262,11 +577,35 @@ NOT_IN_KERAS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*does not support masking")
 @pytest.mark.parametrize("case", NOT_IN_KERAS)
 def test_what_keras_does_not_have_is_listed(case):
     made, says = NOT_IN_KERAS[case]
     with pytest.raises(ArgumentError, match=says):
         seqstate.to_keras(functional(made))
+
+
+@pytest.mark.parametrize("returns", [("sequence", "state"), "sequence"])
+def test_a_penalty_on_the_one_result_that_is_used_stays(returns):
+    model = functional(penalized(returns, "sequence"))
+    plain = seqstate.to_keras(model)
+    same(model, plain)
+    (old,), (new,) = model.losses, plain.losses
+    np.testing.assert_allclose(array(new), array(old), rtol=1e-5)
+    assert float(array(old)) > 0
+
+
+class BodyOfOurs(Body):
+    def __init__(self):
+        keras.Model.__init__(self)
+        self.inner = LSTM(2, name="inner")
+
+
+def test_layers_that_the_code_of_a_model_makes_are_not_left_in_silently():
+    model = BodyOfOurs()
+    model(X)
+    with pytest.raises(ArgumentError, match='still in the new model: "inner" \\(LSTM\\)'):
+        seqstate.to_keras(model)
 
 
 @pytest.mark.parametrize("change", [seqstate.accelerate, seqstate.to_keras])

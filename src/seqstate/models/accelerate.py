@@ -10,7 +10,8 @@ import keras
 from seqstate import layers as ours
 from seqstate.errors import message
 from seqstate.layers import RNN
-from seqstate.models.rebuilt import Node, nodes, rebuilt
+from seqstate.models.config_nodes import Node, nodes
+from seqstate.models.rebuilt import rebuilt
 from seqstate.models.recurrent_layers import (
     CONVOLUTIONS,
     directions_of,
@@ -24,7 +25,7 @@ def accelerate(model: Any) -> Any:
 
     Weights, names, compile settings, the optimizer's memory and carried states are those of the
     model, which stays as it is; outputs are equal to 1e-5. Layers that can't be replaced stay
-    Keras's, and a warning says which and why.
+    Keras's, and a warning says which and why; so it does for a metric that can't be copied.
 
     Args:
         model: a Keras model: Sequential, functional, nested, or subclassed with a `get_config`
@@ -35,7 +36,8 @@ def accelerate(model: Any) -> Any:
         is loaded.
 
     Raises:
-        ArgumentError: not a model, no recurrent layer, or a model that Keras can't save.
+        ArgumentError: not a model, no recurrent layer, two classes of one name, or a model that
+            Keras can't save.
 
     Example:
         >>> import keras, numpy as np, seqstate
@@ -44,7 +46,7 @@ def accelerate(model: Any) -> Any:
         >>> type(fast.get_layer("lstm")).__module__
         'seqstate.layers.lstm'
         >>> x = np.random.rand(4, 6, 2).astype("float32")
-        >>> bool(np.allclose(fast(x), model(x), atol=1e-5))
+        >>> bool(np.allclose(fast.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5))
         True
     """
     where = f'accelerate("{getattr(model, "name", type(model).__name__)}")'

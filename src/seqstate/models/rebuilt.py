@@ -8,10 +8,12 @@ memory, and the carried states of Keras's own stateful layers.
 from __future__ import annotations
 
 import json
-import types
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,15 +21,16 @@ from typing import Any
 import keras
 
 from seqstate.errors import ArgumentError, message
+from seqstate.models.compiled_like import compile_like
+from seqstate.models.config_nodes import Node
+from seqstate.models.own_objects import OwnObjects
 from seqstate.models.recurrent_layers import recurrent_layers
 from seqstate.models.state import carried_variables
 
-Node = dict[str, Any]
-"""An object in the config: a dict with `module`, `class_name`, `registered_name`, `config`."""
-
 _CONFIG = "config.json"
-# Keras may put the bytes of a lambda into a message.
+# Keras may put a whole config, or the bytes of a function, into a message.
 _LONGEST = 300
+_ENCODED = re.compile(r"[A-Za-z0-9+/=\\]{80,}")
 
 
 def rebuilt(model: Any, change: Callable[[Node], None], where: str) -> Any:
@@ -44,51 +47,43 @@ def rebuilt(model: Any, change: Callable[[Node], None], where: str) -> Any:
     Raises:
         ArgumentError: Keras can't save the model, or can't make it from its config.
     """
+    own = OwnObjects(model, where)
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         # A model that is not built yet has no weights to save.
         warnings.filterwarnings("ignore", message=".*has not yet been built.*")
-        # The file lives as long as this block.
-        warnings.filterwarnings("ignore", message=".*includes a `lambda`.*")
         saved, changed = Path(folder) / "model.keras", Path(folder) / "changed.keras"
-        _explained(lambda: model.save(saved), where, "saved")
+        with own.named(), _uncompiled(_models(model)):
+            _explained(lambda: model.save(saved), where, "saved")
         with zipfile.ZipFile(saved) as old, zipfile.ZipFile(changed, "w") as new:
             for name in old.namelist():
                 content = old.read(name)
                 if name == _CONFIG:
                     config = json.loads(content)
                     change(config)
+                    own.name_in(config)
                     content = json.dumps(config).encode()
                 new.writestr(name, content)
         made = _explained(
-            # The model is the caller's own, in this process: its lambdas may run here too.
             lambda: keras.saving.load_model(
-                changed, custom_objects=_own_objects(model), compile=False, safe_mode=False
+                changed, custom_objects=own.by_name, compile=False, safe_mode=False
             ),
             where,
             "made from its config",
         )
-    _compile_like(made, model)
+    for one, new_one in zip(_models(model), _models(made), strict=True):
+        _explained(partial(compile_like, new_one, one, where), where, "compiled")
     _carry_on(made, model, where)
     return made
-
-
-def nodes(config: Any) -> Iterator[Node]:
-    """Walk a config and yield every object in it, the outer ones first."""
-    if isinstance(config, list):
-        for part in config:
-            yield from nodes(part)
-    elif isinstance(config, dict):
-        if "class_name" in config and isinstance(config.get("config"), dict):
-            yield config
-        for part in config.values():
-            yield from nodes(part)
 
 
 def _explained(do: Callable[[], Any], where: str, what: str) -> Any:
     try:
         return do()
+    except ArgumentError:
+        raise
     except Exception as error:
-        said = str(error).strip().split("\n")[0][:_LONGEST]
+        first = (str(error).strip() or type(error).__name__).split("\n")[0]
+        said = _ENCODED.sub("...", first)[:_LONGEST]
         raise ArgumentError(
             message(
                 where,
@@ -99,41 +94,23 @@ def _explained(do: Callable[[], Any], where: str, what: str) -> Any:
         ) from error
 
 
-def _own_objects(model: Any) -> dict[str, Any]:
-    """Give the classes and functions of a model's author, which Keras has no other way to find."""
-    found: dict[str, Any] = {}
-    for layer in model._flatten_layers():
-        found[type(layer).__name__] = type(layer)
-        for value in vars(layer).values():
-            if isinstance(value, types.FunctionType):
-                found[value.__name__] = value
-            elif hasattr(value, "get_config"):
-                found[type(value).__name__] = type(value)
-    return {
-        name: value for name, value in found.items() if not value.__module__.startswith("keras.")
-    }
+@contextmanager
+def _uncompiled(models: list[Any]) -> Iterator[None]:
+    """Keep how models are compiled out of a file: it is copied by hand, and may not be savable."""
+    before = [model.compiled for model in models]
+    try:
+        for model in models:
+            model.compiled = False
+        yield
+    finally:
+        for model, compiled in zip(models, before, strict=True):
+            model.compiled = compiled
 
 
-def _compile_like(made: Any, model: Any) -> None:
-    if not model.compiled:
-        return
-    # Keras's public get_compile_config turns losses and metrics that are functions into names.
-    settings = dict(model._compile_config.config)
-    settings["optimizer"] = type(model.optimizer).from_config(model.optimizer.get_config())
-    for kind in ("metrics", "weighted_metrics"):
-        settings[kind] = keras.tree.map_structure(_fresh, settings.get(kind))
-    made.compile(**settings)
-    if model.optimizer.built and made.built:
-        made.optimizer.build(made.trainable_variables)
-        for new, old in zip(made.optimizer.variables, model.optimizer.variables, strict=True):
-            new.assign(old.value)
-
-
-def _fresh(metric: Any) -> Any:
-    """Give a metric that counts on its own."""
-    if isinstance(metric, keras.metrics.Metric):
-        return type(metric).from_config(metric.get_config())
-    return metric
+def _models(model: Any) -> list[Any]:
+    """Give a model and those inside it, each once."""
+    found = {id(one): one for one in model._flatten_layers() if isinstance(one, keras.Model)}
+    return list(found.values())
 
 
 def _carry_on(made: Any, model: Any, where: str) -> None:
@@ -142,4 +119,4 @@ def _carry_on(made: Any, model: Any, where: str) -> None:
         held = carried_variables(old[name])
         for path, variable in carried_variables(new[name]).items():
             if path in held:
-                variable.assign(held[path].value)
+                variable.assign(keras.ops.copy(held[path].value))

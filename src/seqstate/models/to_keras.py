@@ -12,10 +12,12 @@ from seqstate import state as states
 from seqstate.errors import ArgumentError, message
 from seqstate.layers import RNN, Bidirectional
 from seqstate.layers.bidirectional import DIRECTIONS
-from seqstate.models.rebuilt import Node, nodes, rebuilt
+from seqstate.layers.steps import GatedSteps, StackedSteps
+from seqstate.models.config_nodes import Node, nodes
+from seqstate.models.rebuilt import rebuilt
 from seqstate.models.recurrent_layers import recurrent_layers, spec_of
 
-_OURS_ALONE = ("returns", "learn_initial_state")
+_OURS = "seqstate."
 _CALL_OURS_ALONE = ("reset_mask", "lengths")
 
 
@@ -33,8 +35,8 @@ def to_keras(model: Any) -> Any:
         A new model: same weights, names, compile settings, outputs equal to 1e-5.
 
     Raises:
-        ArgumentError: not a model, no recurrent layer, or something that Keras does not have;
-            the message lists it all.
+        ArgumentError: not a model, no recurrent layer, something that Keras does not have or
+            takes otherwise, or layers of ours that code makes; the message lists it all.
 
     Example:
         >>> import keras, seqstate
@@ -47,18 +49,32 @@ def to_keras(model: Any) -> Any:
     """
     where = f'to_keras("{getattr(model, "name", type(model).__name__)}")'
     layers = recurrent_layers(model, where)
-    return rebuilt(model, lambda config: _Change(config, layers).run(where), where)
+    made = rebuilt(model, lambda config: _Change(config, model, layers).run(where), where)
+    left = {one.name: type(one).__name__ for one in made._flatten_layers() if _is_ours(type(one))}
+    if left:
+        raise ArgumentError(
+            message(
+                where,
+                "seqstate's layers are still in the new model: "
+                + ", ".join(f'"{name}" ({kind})' for name, kind in left.items())
+                + ". They are made by the code of a class, not from the config.",
+                "Write keras.layers in that code, or save the model as it is and import "
+                "seqstate.layers where it is loaded.",
+            )
+        )
+    return made
 
 
 class _Change:
     """Changes a config from our layers to Keras's, and gathers what stands in the way."""
 
-    def __init__(self, config: Node, layers: Mapping[str, Any]) -> None:
-        self.config, self.layers = config, layers
+    def __init__(self, config: Node, model: Any, layers: Mapping[str, Any]) -> None:
+        self.config, self.model, self.layers = config, model, layers
         self.problems: dict[str, str] = {}
 
     def run(self, where: str) -> None:
-        self._change_graph(self.config, "")
+        self._find_own_classes()
+        self._change_graph(self.config, "", self.model, masked=False)
         for node in nodes(self.config):
             self._change_class(node)
         if self.problems:
@@ -73,22 +89,38 @@ class _Change:
                 )
             )
 
-    def _change_graph(self, graph: Node, prefix: str) -> None:
-        """Change how the layers of a model are called, and what is taken from them."""
+    def _find_own_classes(self) -> None:
+        for layer in self.model._flatten_layers():
+            kind = type(layer)
+            if _is_ours(kind) and not kind.__module__.startswith(_OURS):
+                self.problems[layer.name] = f"is a {kind.__name__}, a class on top of seqstate's"
+
+    def _change_graph(self, graph: Node, prefix: str, live: Any, masked: bool) -> None:
+        """Change how the layers of a model are called, and what is taken from them.
+
+        Args:
+            graph: the model in the config.
+            prefix: the path of the model, with a slash at the end.
+            live: the model itself.
+            masked: whether a mask comes in from the model around it.
+        """
         places = list(_places(graph["config"]))
         for node in graph["config"].get("layers", []):
             path = f"{prefix}{node['config'].get('name')}"
             layer = self.layers.get(path)
             if isinstance(layer, RNN | Bidirectional):
-                self._change_calls(node, layer, path)
+                carry = [masked or one for one in _masked_calls(live, layer)]
+                self._change_calls(node, layer, path, carry)
                 if layer.returned:
                     own = [place for place in places if place[0] == layer.name]
                     self._change_results(node, layer, path, own)
             elif "layers" in node["config"]:
-                self._change_graph(node, f"{path}/")
+                inner = live.get_layer(node["config"]["name"])
+                comes_in = masked or any(_masked_calls(live, inner))
+                self._change_graph(node, f"{path}/", inner, comes_in)
 
     def _change_class(self, node: Node) -> None:
-        if not str(node.get("module", "")).startswith("seqstate."):
+        if not str(node.get("module", "")).startswith(_OURS):
             return
         name, config = node["class_name"], node["config"]
         shown = config.get("name", name)
@@ -103,8 +135,8 @@ class _Change:
         if name == "RNN" and not _keras_runs(self.layers.get(shown)):
             self.problems[shown] = "runs a cell whose states or gates have names"
 
-    def _change_calls(self, node: Node, layer: Any, path: str) -> None:
-        for call in node.get("inbound_nodes", []):
+    def _change_calls(self, node: Node, layer: Any, path: str, masked: list[bool]) -> None:
+        for place, call in enumerate(node.get("inbound_nodes", [])):
             given = call.get("kwargs", {})
             for name in _CALL_OURS_ALONE:
                 if given.pop(name, None) is not None:
@@ -112,6 +144,11 @@ class _Change:
             initial = given.get("initial_state")
             if isinstance(initial, dict) and "class_name" not in initial:
                 given["initial_state"] = self._listed(initial, layer, path)
+                if given.get("mask") is None and place < len(masked) and masked[place]:
+                    self.problems[path] = (
+                        "is called with an initial_state on an input that carries a mask, which "
+                        "Keras drops (pass mask=... in that call)"
+                    )
                 shapes = node.get("build_config", {}).pop("shapes_dict", None)
                 if shapes:
                     node["build_config"]["input_shape"] = shapes["sequences_shape"]
@@ -141,19 +178,68 @@ class _Change:
             self.problems[path] = f"gives {' and '.join(sorted(kinds & {'states', 'gates'}))}"
             return
         first = "sequence" if "sequence" in kinds else "output"
+        with_state = both or "state" in kinds
+        if _penalty_changes(layer, first, with_state):
+            self.problems[path] = "has an activity_regularizer, which Keras applies to all results"
+            return
         firsts = [first]
         if isinstance(layer, Bidirectional) and layer.merge_mode is None:
             firsts = [f"{first}/{direction}" for direction in DIRECTIONS]
-        last = [f"state/{name}" for name in states.flatten(spec_of(layer))]
-        order = [*firsts, *last]
+        order = [*firsts, *(f"state/{name}" for name in states.flatten(spec_of(layer)))]
         for place in places:
-            # Beside a sequence, the output is to be had as the first state, which it equals.
             name = named[place[2]]
-            place[2] = order.index(name if name in order else last[0])
+            if name not in order:
+                # Beside a sequence, the output is to be had as the state that it equals.
+                name = f"state/{_state_that_is_the_output(layer.steps)}"
+            if name not in order:
+                self.problems[path] = "gives its output beside its sequence"
+                return
+            place[2] = order.index(name)
         for config in _with_flags(node):
             config.pop("returns", None)
             config["return_sequences"] = first == "sequence"
-            config["return_state"] = both or "state" in kinds
+            config["return_state"] = with_state
+            # By name, the output of a row is that of its last step that counts.
+            if first == "output":
+                config["zero_output_for_mask"] = False
+
+
+def _is_ours(kind: type) -> bool:
+    return any(base.__module__.startswith(_OURS) for base in kind.__mro__)
+
+
+def _masked_calls(graph: Any, layer: Any) -> list[bool]:
+    """Tell for each call of a layer, in the order of the config, if its input carries a mask."""
+    nodes_by_depth = getattr(graph, "_nodes_by_depth", None) or {}
+    own = {id(call) for calls in nodes_by_depth.values() for call in calls}
+    return [
+        any(getattr(tensor, "_keras_mask", None) is not None for tensor in call.input_tensors)
+        for call in layer._inbound_nodes
+        if id(call) in own and call.input_tensors
+    ]
+
+
+def _penalty_changes(layer: Any, first: str, with_state: bool) -> bool:
+    """Tell whether Keras would apply an activity regularizer to other results than we do."""
+    if isinstance(layer, Bidirectional):
+        if layer.activity_regularizer is not None and (with_state or layer.returned != (first,)):
+            return True
+        return any(_penalty_changes(one, first, with_state) for one in layer.directions().values())
+    if layer._own_regularizer is None:
+        return False
+    penalized = next((name for name in ("sequence", "output") if name in layer.returned), None)
+    return with_state or penalized != first
+
+
+def _state_that_is_the_output(steps: Any) -> str | None:
+    """Give the path of the state that equals the output; None for a cell that we don't know."""
+    if isinstance(steps, GatedSteps):
+        return next(iter(steps.spec))
+    if isinstance(steps, StackedSteps):
+        name, inner = list(steps.inner.items())[-1]
+        below = _state_that_is_the_output(inner)
+        return below and f"{name}/{below}"
+    return None
 
 
 def _with_flags(node: Node) -> list[dict[str, Any]]:
