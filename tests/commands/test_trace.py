@@ -88,6 +88,26 @@ def test_a_column_can_be_the_time_and_layers_can_be_chosen(folder):
         assert out.read_bytes()[: len(start)].lower() == start.lower()
 
 
+@pytest.mark.parametrize("kind", [".html", ".png"])
+def test_the_columns_of_a_csv_are_the_names_of_the_features(folder, monkeypatch, kind):
+    rows = "".join(f"{a},{step},{b}\n" for step, (a, b) in enumerate(X[0]))
+    (folder / "named.csv").write_text('"warmth, °C",t,rain\n' + rows, encoding="utf-8")
+    called = []
+    for method in ("plot", "to_html"):
+        shown = getattr(Trace, method)
+
+        def keep(*given, shown=shown, **named):
+            called.append(named["features"])
+            return shown(*given, **named)
+
+        monkeypatch.setattr(Trace, method, keep)
+    out = folder / f"out{kind}"
+    assert run(folder / "model.keras", folder / "named.csv", "--time", "t", "--out", out) == 0
+    assert called == [("warmth, °C", "rain")]
+    if kind == ".html":
+        assert '"lines":["warmth, \\u00b0C","rain"]' in out.read_text()
+
+
 def test_inputs_are_found_by_their_names(tmp_path):
     a, b = keras.Input((None, 2), name="a"), keras.Input((2,), name="b")
     keras.Model([a, b], K.GRU(2, name="gru")(a, initial_state=b)).save(tmp_path / "model.keras")
@@ -114,6 +134,7 @@ BAD = {
     "text in csv": (["model.keras", "text.csv"], "line 3, column 'b': 'x' is no number"),
     "empty in csv": (["model.keras", "gap.csv"], "line 2, column 'a': '' is no number"),
     "lines of csv": (["model.keras", "long.csv"], "line 2: 3 values; expected 2"),
+    "columns of one name": (["model.keras", "twice.csv"], "more than one column 'a'"),
     "empty csv": (["model.keras", "empty.csv"], "has no rows of data"),
     "no such column": (["model.keras", "ok.csv", "--time", "t"], "no column 't'; it has a, b"),
     "time of npy": (["model.keras", "x.npy", "--time", "t"], "--time names a column of a .csv"),
@@ -133,7 +154,12 @@ def test_what_a_tired_person_types_gets_a_message_and_leaves_no_file(
     np.save(folder / "nan.npy", NAN)
     np.save(folder / "wide.npy", data(1, 3, 5))
     np.savez(folder / "two.npz", one=X, two=X)
-    texts = {"text": "a,b\n1,2\n3,x\n", "gap": "a,b\n,2\n", "long": "a,b\n1,2,3\n"}
+    texts = {
+        "text": "a,b\n1,2\n3,x\n",
+        "gap": "a,b\n,2\n",
+        "long": "a,b\n1,2,3\n",
+        "twice": "a,a\n1,2\n",
+    }
     for name, text in {**texts, "empty": "a,b\n", "ok": "a,b\n1,2\n"}.items():
         (folder / f"{name}.csv").write_text(text)
     before = sorted(path.name for path in folder.iterdir())

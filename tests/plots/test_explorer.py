@@ -1,11 +1,9 @@
 """The explorer in a real browser: what it shows is what the arrays hold."""
 
-import io
-
-import matplotlib.image
 import numpy as np
 import pytest
 
+from explorer_page import Explorer
 from seqstate.plots.explorer.figures import palettes
 from seqstate.plots.units import order_of_units, saturation
 from seqstate.traces import LayerTrace, Trace
@@ -59,92 +57,6 @@ def written(tmp_path_factory):
 @pytest.fixture
 def explorer(open_page, written):
     return Explorer(open_page(written))
-
-
-class Explorer:
-    """A page, and how a reader uses it: by the names of the choices, and by places on the map."""
-
-    def __init__(self, page):
-        self.page = page
-
-    def choose(self, **choices):
-        for name, value in choices.items():
-            label = {"order": "Order of units", "reach": "Colours"}.get(name, name.capitalize())
-            self.page.get_by_label(label, exact=True).select_option(label=str(value))
-        # A choice is shown when its array is unpacked.
-        self.page.evaluate("() => new Promise(requestAnimationFrame)")
-
-    def choose_layer(self, name):
-        self.choose(layer=f"{name} (LSTM)")
-        self.page.wait_for_function(
-            "name => document.getElementById('shown').textContent.startsWith(name)", arg=name
-        )
-
-    def wait_for(self, *shown):
-        self.page.wait_for_function(
-            "text => document.getElementById('shown').textContent === text",
-            arg=" · ".join(shown),
-        )
-
-    def frame(self, plot="heat"):
-        """Where the plot's area of data is on the page: left, top, width, height."""
-        return self.page.evaluate(
-            """name => {
-                const view = Bokeh.index.find_one(
-                    Bokeh.documents[0].get_model_by_name(name));
-                const canvas = view.el.getBoundingClientRect();
-                const {left, top, width, height} = view.frame.bbox;
-                return [canvas.left + left, canvas.top + top, width, height];
-            }""",
-            plot,
-        )
-
-    def place(self, row, step, rows, steps):
-        left, top, width, height = self.frame()
-        return left + (step + 0.5) / steps * width, top + (row + 0.5) / rows * height
-
-    def hover(self, row, step, rows=UNITS, steps=STEPS):
-        """What the tooltip says at a row, from the top, and a step of the map."""
-        self.page.mouse.move(5, 5)
-        self.page.mouse.move(*self.place(row, step, rows, steps))
-        names = self.page.locator(".bk-tooltip-row-label:visible")
-        names.first.wait_for()
-        values = self.page.locator(".bk-tooltip-row-value:visible")
-        return dict(
-            zip(
-                [name.strip(": ") for name in names.all_inner_texts()],
-                values.all_inner_texts(),
-                strict=True,
-            )
-        )
-
-    def lines(self, plot):
-        """The names and values of the lines of a plot; None is a gap."""
-        return self.page.evaluate(
-            """name => {
-                const {data} = Bokeh.documents[0].get_model_by_name(`${name}_lines`);
-                return Object.fromEntries([...data.name].map((line, place) => [
-                    line,
-                    [...data.ys[place]].map((value) => Number.isNaN(value) ? null : value),
-                ]));
-            }""",
-            plot,
-        )
-
-    def table(self):
-        rows = self.page.locator("#units tbody tr").all()
-        return [row.locator("td").all_inner_texts() for row in rows]
-
-    def pictures_of_cells(self, rows, steps):
-        """The colour in the middle of each cell, as seen, `[row, step, 3]`."""
-        self.page.mouse.move(5, 5)
-        picture = matplotlib.image.imread(io.BytesIO(self.page.screenshot()))[..., :3]
-        seen = np.empty((rows, steps, 3))
-        for row in range(rows):
-            for step in range(steps):
-                x, y = self.place(row, step, rows, steps)
-                seen[row, step] = picture[int(y), int(x)]
-        return seen
 
 
 def values_of(layer, path, sample):
@@ -380,9 +292,10 @@ RANGE = """() => {
 
 def test_inputs_and_outputs_are_under_the_layers_whose_time_they_share(explorer):
     shown = "() => Bokeh.documents[0].get_model_by_name('plots').children.map((p) => p.visible)"
-    assert explorer.page.evaluate(shown) == [True, True, True, False]
+    # The map, then the names and the plot of the units, of the input and of the output.
+    assert explorer.page.evaluate(shown) == [True, True, True, True, True, False, False]
     explorer.choose_layer("decoder")
-    assert explorer.page.evaluate(shown) == [True, True, False, True]
+    assert explorer.page.evaluate(shown) == [True, True, True, False, False, True, True]
     output = TRACE.outputs[0, :, 0].tolist()
     assert explorer.lines("series-1") == {"output": output}
 
@@ -406,7 +319,7 @@ def test_one_step_of_one_unit(open_page, tmp_path):
 
 def test_parts_of_a_layer_inside_a_time_distributed_are_a_choice(open_page, tmp_path):
     values = np.random.default_rng(0).uniform(-1, 1, (2, 3, 5, 4)).astype(np.float32)
-    trace = one_layer({"states": {"h": values}})
+    trace = one_layer({"states": {"h": values}}, parts=True)
     explorer = Explorer(open_page(trace.to_html(tmp_path / "a.html")))
     explorer.choose(part=2, sample=1)
     explorer.wait_for("rnn", "states/h", "sample 1, part 2")

@@ -69,6 +69,9 @@ def test_lines_hold_the_values_given_and_their_unit_is_on_the_axis():
         (gate_maps({"candidate": np.full((3, 2), 0.1)}), (-1.0, 1.0)),
         (gate_maps({"forget": np.full((3, 2), 0.4)}), (0.0, 1.0)),
         (gate_maps({"update": np.full((3, 2), 1.5)}), (0.0, 1.5)),
+        (gate_maps({"update": np.array([[np.inf, 0.5], [1.25, np.nan]])}), (0.0, 1.25)),
+        (state_maps({"c": np.array([[-np.inf, 0.5], [2.5, np.nan]])}), (-2.5, 2.5)),
+        (state_maps({"c": np.full((1, 2), np.nan)}), (-1.0, 1.0)),
     ],
 )
 def test_colours_have_fixed_ranges_that_no_value_leaves(maps, limits):
@@ -91,17 +94,40 @@ def test_all_panels_share_one_time_axis_that_ends_where_the_data_ends():
     [
         ([0, 1, 2], [-0.5, 0.5, 1.5, 2.5]),
         ([0.0, 1.0, 3.0], [-0.5, 0.5, 2.0, 4.0]),
-        ([5], [5, 6]),
+        ([5], [4.5, 5.5]),
+        ([0.25], [-0.25, 0.75]),
     ],
 )
 def test_edges_lie_between_the_steps(time, expected):
     np.testing.assert_allclose(edges(np.array(time)), expected)
 
 
-def test_edges_of_hours_are_half_hours():
-    assert str(edges(HOURS)[0]) == "2010-11-30T23:30:00"
-    assert str(edges(HOURS)[1]) == "2010-12-01T00:30:00"
-    assert len(edges(HOURS[:1])) == 2
+@pytest.mark.parametrize("unit", ["D", "h", "m", "s", "ms", "us", "ns"])
+@pytest.mark.parametrize("step", [2, 6, 250])
+def test_edges_of_dates_lie_half_a_step_from_them(unit, step):
+    one = np.timedelta64(step, unit)
+    time = np.datetime64("2024-02-29T12", unit) + np.arange(4) * one
+    borders = edges(time)
+    np.testing.assert_array_equal((borders[1:] - borders[:-1]) / one, 1.0)
+    np.testing.assert_array_equal((time - borders[:-1]) / one, 0.5)
+
+
+@pytest.mark.parametrize("unit", ["D", "h", "s", "ms"])
+def test_the_edges_of_a_single_date_are_half_a_second_from_it(unit):
+    time = np.array(["2024-02-29"], f"M8[{unit}]")
+    half = np.timedelta64(500, "ms")
+    np.testing.assert_array_equal(edges(time), [time[0] - half, time[0] + half])
+
+
+@pytest.mark.parametrize("time", [np.array([7]), HOURS[:1]])
+def test_a_single_step_is_drawn_in_the_middle_of_its_cell(time):
+    lines = [Lines("a", "", [Line("b", np.ones(1))])]
+    drawn = figure(time=time, lines=lines, maps=state_maps({"h": np.ones((1, 2))}))
+    (line,) = drawn.axes[0].get_lines()
+    left, right = drawn.axes[0].get_xlim()
+    assert line.get_xdata(orig=False) == pytest.approx([(left + right) / 2])
+    below = drawn.axes[1]
+    assert [label.get_text() for label in below.get_xticklabels()] == [str(time[0])]
 
 
 def test_it_is_1400_pixels_wide_and_a_png(tmp_path):

@@ -174,7 +174,7 @@ def test_directions_and_cells_are_told_apart_and_a_merged_sequence_is_shown():
 
 
 def test_of_a_layer_inside_time_distributed_the_first_part_is_drawn():
-    layer = lstm(lead=(2,), mask=np.ones((SAMPLES, 2, TIME), bool))
+    layer = lstm(lead=(2,), mask=np.ones((SAMPLES, 2, TIME), bool), parts=True)
     figure = trace_figure(trace(layer, inputs=values(SAMPLES, 2, TIME, 1)), 1)
     found = panels(figure)
     np.testing.assert_array_equal(
@@ -190,6 +190,22 @@ def test_states_with_several_axes_are_laid_out_in_rows():
     drawn = drawn_map(panels(figure)["own (RNN): state m"]).get_array()
     np.testing.assert_array_equal(drawn, found["states"]["m"][0].reshape(TIME, 6).T)
     assert "States with several axes" in note(figure)
+
+
+def test_what_has_other_samples_than_the_layers_is_not_drawn_and_it_is_said():
+    one = trace(inputs=values(1, 3, TIME, 2), outputs=values(SAMPLES, TIME, 1))
+    figure = trace_figure(one, 2)
+    assert next(iter(panels(figure))) == "output"
+    said = f"Input, not drawn: shape (1, 3, {TIME}, 2), no row for each sample"
+    assert said in note(figure).splitlines()
+
+
+def test_layers_of_different_samples_are_not_drawn_in_one_picture():
+    few = lstm("few", found={"states": {"h": values(1, TIME, 2)}})
+    both = trace(lstm("many"), few)
+    with pytest.raises(ArgumentError, match="numbers of samples: many 3, few 1"):
+        trace_figure(both)
+    assert "few (LSTM): state h" in panels(trace_figure(both, layers="few"))
 
 
 @pytest.mark.parametrize(
@@ -245,6 +261,8 @@ def test_what_is_not_finite_is_black_and_it_is_said(wrong):
     assert axes.get_facecolor() == (0, 0, 0, 1)
     assert np.isfinite(drawn_map(axes).get_clim()).all()
     assert "Black: not a finite number (NaN or infinite), in lstm" in note(figure)
+    assert "input (gaps: not a finite number)" in panels(figure)
+    assert "output" in panels(figure)
 
 
 def test_one_step_is_drawn_in_the_middle_of_its_cell():
@@ -282,6 +300,43 @@ def test_layers_that_there_is_no_room_for_are_named():
     assert max(figure.get_size_inches()) * figure.dpi < 2**16
 
 
+def test_features_have_the_names_that_were_given():
+    inputs = {"weather": values(SAMPLES, TIME, 2), "place": values(SAMPLES, 3)}
+    one = trace(inputs=inputs, outputs=[values(SAMPLES, TIME, 1), values(SAMPLES, TIME, 8)])
+    hours = [f"+{hour} h" for hour in range(8)]
+    names = {"weather": ["sun, $", "_rain"], "place": ["north", "east", "high"]}
+    figure = one.plot(1, features=names, outputs=[["price, $"], hours])
+    found = panels(figure)
+
+    def legend(title):
+        return [text.get_text() for text in found[title].get_legend().get_texts()]
+
+    assert legend('input "weather": 2 features') == ["sun, $", "_rain"]
+    assert "output 0: price, $" in found
+    assert set(legend("output 1: the 6 of 8 features that vary most")) < set(hours)
+    said = ", ".join(
+        f"{name} {value:.4g}"
+        for name, value in zip(names["place"], inputs["place"][1], strict=True)
+    )
+    assert f'Input "place", without a time axis: {said}' in note(figure).splitlines()
+
+
+def test_of_one_sample_it_is_said_that_it_is_the_only_one():
+    layer = lstm(found={"states": {"h": values(1, TIME, 2)}})
+    only = trace(layer, inputs=values(1, TIME, 2), outputs=values(1, TIME, 1))
+    assert note(trace_figure(only)).splitlines()[1:] == ["The only sample"]
+    with pytest.raises(ArgumentError, match=r"sample=1; there is only one\.\n  Pass 0\."):
+        trace_figure(only, 1)
+
+
+def test_steps_of_microseconds_have_cells_of_their_own():
+    time = np.datetime64("2024-02-29", "us") + np.arange(TIME)
+    figure = trace_figure(trace(), time=time)
+    mesh = drawn_map(panels(figure)["lstm (LSTM): state h"])
+    np.testing.assert_allclose(mesh.get_coordinates()[0, :, 0], np.arange(TIME + 1) - 0.5)
+    assert "time, us after 2024-02-29 00:00:00.000000" in [a.get_xlabel() for a in figure.axes]
+
+
 def test_title_and_model_are_shown():
     assert note(trace_figure(trace())).startswith('Inside "model"')
     assert note(trace_figure(trace(), title="My title")).startswith("My title\n")
@@ -294,11 +349,9 @@ def test_title_and_model_are_shown():
         ({"sample": -1}, "sample=-1; there are 3."),
         ({"sample": True}, "sample=True; there are 3."),
         ({"sample": 1.0}, "sample=1.0; there are 3."),
-        ({"time": np.arange(5)}, "time has 5 entries; the sequences have 7 steps."),
-        ({"time": np.zeros(TIME)}, "expected rising numbers or datetime64"),
-        ({"time": [*range(TIME - 1), np.nan]}, "expected rising numbers or datetime64"),
-        ({"time": list("abcdefg")}, "expected rising numbers or datetime64"),
-        ({"time": 7}, "time is 7; expected rising numbers"),
+        ({"time": np.arange(5)}, "time has 5 entries; the sequences have 7 time steps."),
+        ({"features": ["a"]}, "the features of the input are 1, ['a']; expected 2 texts."),
+        ({"outputs": "price"}, "the features of the output are 'price'; expected 1 text."),
         ({"order": "size"}, 'got \'size\'; expected "stored", "correlation"'),
         ({"order": [0, 1]}, "a permutation of the 4 units"),
         ({"layers": []}, "nothing in it has a time axis"),

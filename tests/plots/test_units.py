@@ -96,6 +96,37 @@ def test_masked_steps_do_not_count(values, bits):
         assert order_of_units(masked, order, counts=counts) == order_of_units(values[counts], order)
 
 
+@given(traces, st.integers(0, 2**31 - 1), st.sampled_from([np.nan, np.inf, -np.inf]))
+def test_what_is_not_finite_does_not_count(values, seed, wrong):
+    broken = values.copy()
+    broken[np.random.default_rng(seed).uniform(size=values.shape) < 0.3] = wrong
+    found = saturation(broken)
+    for unit in range(values.shape[1]):
+        alone = broken[np.isfinite(broken[:, unit]), unit : unit + 1]
+        expected = saturation(alone)
+        for name in ("low", "high", "least", "greatest", "dead"):
+            np.testing.assert_array_equal(getattr(found, name)[unit], getattr(expected, name)[0])
+    for order in ("correlation", "saturation"):
+        assert sorted(order_of_units(broken, order)) == list(range(values.shape[1]))
+
+
+def test_units_that_are_alike_stand_together_also_where_they_are_not_all_known():
+    time = np.linspace(0, 6, 50)
+    values = np.stack([np.sin(time), np.cos(3 * time)] * 3, axis=1)
+    values[10:14, 2] = np.nan
+    values[40:] = np.inf
+    rows = order_of_units(values, "correlation")
+    assert len(list(itertools.groupby(row % 2 for row in rows))) == 2
+
+
+def test_nothing_is_said_of_a_unit_that_is_never_finite():
+    found = saturation(np.array([[0.5, np.nan], [0.9, np.inf]]))
+    assert (found.least[0], found.greatest[0]) == (0.5, 0.9)
+    assert np.isnan([found.least[1], found.greatest[1]]).all()
+    assert not found.dead[1]
+    assert found.share[1] == 0
+
+
 @pytest.mark.parametrize("steps", [0, 1])
 def test_no_unit_is_dead_where_fewer_than_two_steps_count(steps):
     found = saturation(np.full((3, 2), 0.5), counts=np.arange(3) < steps)
@@ -116,7 +147,6 @@ def test_a_wrong_order_is_refused_with_the_orders_that_there_are(order):
         (VALUES[0], None, r"shape \(6,\)"),
         (VALUES[None], None, r"shape \(1, 40, 6\)"),
         (np.zeros((3, 2), int), None, "type int64"),
-        (np.array([[0.0, np.nan]]), None, "unit 1 is nan at step 0"),
         (VALUES, np.ones(3, bool), r"the mask has shape \(3,\)"),
         (VALUES, np.ones(40), "the mask has shape"),
     ],

@@ -123,7 +123,7 @@ def _csv(path: Path, time_column: str | None) -> Data:
             )
         time = _times(columns.pop(time_column), time_column, path)
     values = [_numbers(cells, name, path, bool(header)) for name, cells in columns.items()]
-    return Data(np.stack(values, axis=-1)[None], time, tuple(columns))
+    return Data(np.stack(values, axis=-1)[None], time, tuple(columns) if header else None)
 
 
 def _times(cells: list[str], name: str, path: Path) -> np.ndarray:

@@ -68,9 +68,9 @@ def run_trace(
     if kind == ".npz":
         seen.to_npz(out)
     elif kind == ".html":
-        seen.to_html(out, time=data.time)
+        seen.to_html(out, time=data.time, features=data.names)
     else:
-        figure = seen.plot(sample, time=data.time)
+        figure = seen.plot(sample, time=data.time, features=data.names)
         with whole_file(out, WHERE, ".png") as aside:
             figure.savefig(aside)
     console.print(_table(seen))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seqstate.plots.scales import colors, limits, scale_of
+from seqstate.plots.times import is_dated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,15 +68,21 @@ class HeatMap:
 def edges(time: np.ndarray) -> np.ndarray:
     """Give the `[time + 1]` borders of cells whose middles are at `time` `[time]`.
 
+    A single cell is one wide: one second, where it has a date.
+
     >>> edges(np.array([0.0, 1.0, 2.0])).tolist()
     [-0.5, 0.5, 1.5, 2.5]
     """
     time = np.asarray(time)
-    if np.issubdtype(time.dtype, np.datetime64):
-        time = time.astype("datetime64[s]")
+    one: np.timedelta64 | float = 1.0
+    if is_dated(time):
+        # Fine enough for half a step; nanoseconds only where needed, they end in the year 2262.
+        steps = np.diff(time)
+        fine = len(steps) > 0 and steps.min() < np.timedelta64(1, "ms")
+        time = time.astype("datetime64[ns]" if fine else "datetime64[us]")
+        one = np.timedelta64(1_000_000, "us")
     if len(time) == 1:
-        one = np.ones(1, dtype=(time - time).dtype)
-        return np.concatenate([time, time + one])
+        return np.concatenate([time - one / 2, time + one / 2])
     half = (time[1:] - time[:-1]) / 2
     middles = time[:-1] + half
     return np.concatenate([time[:1] - half[:1], middles, time[-1:] + half[-1:]])

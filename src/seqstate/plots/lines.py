@@ -10,6 +10,13 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+# Of the text of a legend, near enough.
+_LETTERS_PER_INCH, _LETTERS_OF_A_HANDLE, _LONGEST = 10.5, 6, 60
+_FONT, _ROW = 10, 16
+# Room for the power of ten that matplotlib writes over an axis.
+_OVER_AXES = 18
 
 
 @dataclass(frozen=True)
@@ -53,8 +60,9 @@ class Lines:
         """Draw the panel over `time` `[time]`."""
         if self.zero:
             axes.axhline(0.0, color="0.6", linewidth=0.8)
+        drawn = []
         for line in self.lines:
-            axes.plot(
+            drawn += axes.plot(
                 time,
                 line.values,
                 color=line.color,
@@ -65,16 +73,38 @@ class Lines:
                 marker="o" if len(time) == 1 else None,
                 label=line.label,
             )
-        axes.set_title(self.title, loc="left", fontsize=11)
         axes.set_ylabel(self.unit)
         axes.grid(color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_axisbelow(True)
-        if len(self.lines) > 1:
-            axes.legend(
-                loc="lower right",
-                bbox_to_anchor=(1.0, 1.0),
-                ncols=len(self.lines),
-                frameon=False,
-                borderaxespad=0.1,
-            )
+        _head(axes, self.title, drawn, [_short(line.label) for line in self.lines])
+
+
+def _head(axes: Axes, title: str, drawn: Sequence[Line2D], labels: Sequence[str]) -> None:
+    """Write the title, and the legend beside it or, where there is no room, in rows under it."""
+    room = axes.get_figure(root=True).get_figwidth() * _LETTERS_PER_INCH  # type: ignore[union-attr]
+    each = max(map(len, labels)) + _LETTERS_OF_A_HANDLE
+    beside = len(labels) * each + len(title) <= room
+    columns = len(labels) if beside else min(len(labels), max(int(room / each), 1))
+    rows = 0 if beside else -(-len(labels) // columns)
+    # Names may have dollar signs, which are no formulas.
+    pad = _ROW * rows + _OVER_AXES if rows else 6
+    axes.set_title(title, loc="left", fontsize=11, pad=pad, parse_math=False)
+    if len(labels) < 2:
+        return
+    legend = axes.legend(
+        drawn,
+        labels,
+        loc="lower right" if beside else "lower left",
+        bbox_to_anchor=(1.0, 1.0) if beside else (0.0, 1.0),
+        ncols=columns,
+        frameon=False,
+        fontsize=_FONT,
+        borderaxespad=0.1 if beside else (_OVER_AXES - 6) / _FONT,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"

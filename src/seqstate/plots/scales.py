@@ -13,6 +13,9 @@ Scale = Literal["tanh", "gate", "open"]
 SIGNED = "RdBu_r"
 FRACTION = "viridis"
 
+NOT_A_NUMBER = "black"
+"""The colour of what is not finite, which is no colour of a scale."""
+
 # These come out of a tanh; the other states have no ends, the other gates come out of a sigmoid.
 _TANH = ("h", "candidate", "sequence")
 
@@ -34,11 +37,12 @@ def limits(values: np.ndarray, scale: Scale) -> tuple[float, float]:
 
     A range is fixed where the scale has ends, and the same on both sides of zero where it is
     signed. Layers with other activations than tanh and sigmoid may leave it: then it grows to
-    show them all.
+    show all finite values.
     """
+    known = values[np.isfinite(values)]
     if scale == "gate":
-        return min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values)))
-    reach = float(np.nanmax(np.abs(values)))
+        return float(known.min(initial=0.0)), float(known.max(initial=1.0))
+    reach = float(np.abs(known).max(initial=0.0))
     reach = max(reach, 1.0) if scale == "tanh" else reach or 1.0
     return -reach, reach
 

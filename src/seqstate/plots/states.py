@@ -13,14 +13,13 @@ from seqstate.errors import InputError, message
 from seqstate.plots.canvas import empty_figure
 from seqstate.plots.heat import HeatMap, edges
 from seqstate.plots.lines import Lines
+from seqstate.plots.scales import NOT_A_NUMBER
+from seqstate.plots.times import is_dated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
-
-NOT_A_NUMBER = "black"
-"""The colour of what is not a number, which is no colour of a heat map."""
 
 _LINES_HEIGHT = 2.1
 _HEAT_HEIGHT = 1.75
@@ -140,7 +139,7 @@ def sections_figure(
 def _draw(panel: Panel, axes: Axes, time: np.ndarray, figure: Figure, beside: SubplotSpec) -> None:
     content = panel.content
     if isinstance(content, Lines):
-        content.draw(axes, time if len(time) > 1 else _middle(time))
+        content.draw(axes, time)
     else:
         rows = range(np.shape(content.values)[1]) if panel.rows is None else panel.rows
         axes.set_facecolor(NOT_A_NUMBER)
@@ -169,22 +168,16 @@ def _hatch(axes: Axes, time: np.ndarray, skipped: np.ndarray) -> None:
             )
 
 
-def _middle(time: np.ndarray) -> np.ndarray:
-    """Give the middle of the one cell that a single step is drawn as."""
-    borders = edges(time)
-    return borders[:1] + (borders[1:] - borders[:1]) / 2
-
-
 def _time_axis(axes: Axes, time: np.ndarray, label: str) -> None:
     from matplotlib import dates, ticker
 
     borders = edges(time)
     axes.set_xlim(borders[0], borders[-1])
     if len(time) == 1:
-        axes.set_xticks(_middle(time), [str(time[0])])
+        axes.set_xticks(time, [str(time[0])])
         axes.set_xlabel(label or "time step")
         return
-    if not np.issubdtype(np.asarray(time).dtype, np.datetime64):
+    if not is_dated(np.asarray(time)):
         if np.issubdtype(np.asarray(time).dtype, np.integer):
             axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=15, integer=True, min_n_ticks=1))
         axes.set_xlabel(label or "time step")

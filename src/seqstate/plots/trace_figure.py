@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqstate.errors import ArgumentError, message
+from seqstate.plots.end_panels import lines_of, said_of, vector_of
+from seqstate.plots.ends import read_ends
 from seqstate.plots.heat import HeatMap, gate_maps, state_maps
-from seqstate.plots.series import lines_of, named_arrays, said_of, vector_of
 from seqstate.plots.states import Panel, Section, sections_figure
+from seqstate.plots.times import read_times
 from seqstate.plots.units import order_of_units
+from seqstate.state import leaves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 
 MOST_PANELS = 40
 """More would make a picture that programs refuse to open."""
-
 
 STEPS, NUMBERS = "time step", "number of the value"
 OnAxis = tuple[str, int, Panel]
@@ -36,36 +38,46 @@ def trace_figure(
     time: Any = None,
     title: str | None = None,
     order: str | Sequence[int] = "stored",
+    *,
+    features: Any = None,
+    outputs: Any = None,
 ) -> Figure:
     """Draw one sample of a trace; see `Trace.plot`.
 
     Raises:
-        ArgumentError: a sample, an order or a time axis that does not fit.
+        ArgumentError: a sample, an order, a time axis or names that do not fit.
         UnknownLayerError: a layer that was not traced.
         MissingPackageError: matplotlib is not installed.
     """
     where = f'plot of "{trace.model}"'
     chosen, left_out = _chosen(trace, layers, where)
-    samples = next(leaf for layer in chosen for leaf in layer.over_time().values()).shape[0]
+    samples = _samples_of(chosen, where)
     _check_sample(sample, samples, where)
     seen = [_Seen(layer, int(sample)) for layer in chosen]
 
-    lengths = {one.steps for one in seen}
-    ends = [*named_arrays("input", trace.inputs), *named_arrays("output", trace.outputs)]
-    notes = [f"Sample {sample} of {samples} (0 to {samples - 1})"]
+    runs = {(one.parts, one.steps) for one in seen}
+    ends = [
+        *read_ends("input", trace.inputs, features, runs, where),
+        *read_ends("output", trace.outputs, outputs, runs, where),
+    ]
+    several = f"Sample {sample} of {samples} (0 to {samples - 1})"
+    notes = [several if samples > 1 else "The only sample"]
     panels: list[OnAxis] = []
-    for name, array in ends:
-        lines = lines_of(name, array, int(sample), lengths)
-        if lines is not None:
-            steps = len(lines.lines[0].values)
+    for end in ends:
+        if end.array.shape[:1] != (samples,):
+            notes.append(f"{end.title}, not drawn: shape {end.array.shape}, no row for each sample")
+            continue
+        if end.series is not None:
+            lines = lines_of(end.series, int(sample))
+            steps = end.series.values.shape[2]
             masks = [one.skipped for one in seen if one.steps == steps]
             panels.append((STEPS, steps, Panel(lines, skipped=masks[0] if masks else None)))
             continue
-        vector = vector_of(name, array, int(sample))
+        vector = vector_of(end.name, end.array, int(sample))
         if vector is not None:
             panels.append((NUMBERS, len(vector.lines[0].values), Panel(vector)))
         else:
-            notes.append(said_of(name, array, int(sample)))
+            notes.append(said_of(end, int(sample)))
     for one in seen:
         panels.extend((STEPS, one.steps, panel) for panel in one.panels(order))
 
@@ -87,15 +99,18 @@ class _Seen:
         self.layer = layer
         mask = None if layer.mask is None else np.asarray(layer.mask)[sample]
         # Inside TimeDistributed a layer runs for each part: [sample, part, time, unit].
-        self.parts = min(leaf.ndim for leaf in arrays.values()) > 3
-        self.flattened = False
-        if self.parts and mask is not None and mask.ndim == 2:
+        self.parts = next(iter(arrays.values())).shape[1] if layer.parts else None
+        if layer.parts and mask is not None and mask.ndim == 2:
             mask = mask[0]
-        self.arrays: dict[str, np.ndarray] = {}
-        for path, leaf in arrays.items():
-            one = np.asarray(leaf[sample, 0] if self.parts else leaf[sample], dtype=np.float64)
-            self.flattened |= one.ndim > 2
-            self.arrays[path] = one.reshape(len(one), -1)
+        self.arrays = {
+            path: np.asarray(leaf[sample, 0] if layer.parts else leaf[sample], dtype=np.float64)
+            for path, leaf in arrays.items()
+        }
+        self.flattened = any(
+            np.ndim(leaf) > layer.time_axis + 2
+            for kind in ("states", "gates")
+            for _, leaf in leaves(layer.found.get(kind, {}))
+        )
         self.steps = len(next(iter(self.arrays.values())))
         self.skipped = None if mask is None or mask.all() else ~mask
         self.finite = all(np.isfinite(values).all() for values in self.arrays.values())
@@ -107,26 +122,22 @@ class _Seen:
             # What belongs to the same cell has the same units: they stay in one order.
             cell = (_cell_of(path), values.shape[1])
             if cell not in rows:
-                counts = np.isfinite(values).all(axis=1)
-                if self.skipped is not None:
-                    counts &= ~self.skipped
-                rows[cell] = order_of_units(values[counts], order, path)
+                counts = None if self.skipped is None else ~self.skipped
+                rows[cell] = order_of_units(values, order, path, counts)
             yield Panel(self._map(path, values), rows[cell], self.skipped)
 
     def _map(self, path: str, values: np.ndarray) -> HeatMap:
-        finite = np.isfinite(values)
-        shown = np.where(finite, values, 0.0)
         kind, _, name = path.partition("/")
         if kind == "sequence":
-            (heat,) = state_maps({path: shown})
+            (heat,) = state_maps({path: values})
             direction = f", {name}" if name else ""
             heat = replace(heat, title=f"sequence{direction}: the output at each step")
         else:
-            (heat,) = (gate_maps if kind == "gates" else state_maps)({name: shown})
+            (heat,) = (gate_maps if kind == "gates" else state_maps)({name: values})
         of = f"{self.layer.name} ({self.layer.kind})"
         if self.layer.backwards:
             of += ", runs from the last step to the first"
-        return replace(heat, title=f"{of}: {heat.title}", values=np.where(finite, values, np.nan))
+        return replace(heat, title=f"{of}: {heat.title}")
 
 
 def _cell_of(path: str) -> str:
@@ -172,66 +183,44 @@ def _chosen(
     return chosen, left_out
 
 
+def _samples_of(layers: Sequence[LayerTrace], where: str) -> int:
+    counts = {layer.name: len(next(iter(layer.over_time().values()))) for layer in layers}
+    if len(set(counts.values())) > 1:
+        has = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ArgumentError(
+            message(
+                where,
+                f"the layers have different numbers of samples: {has}.",
+                "Draw those that have as many as each other, with layers=.",
+            )
+        )
+    return next(iter(counts.values()))
+
+
 def _check_sample(sample: Any, samples: int, where: str) -> None:
     whole = isinstance(sample, int | np.integer) and not isinstance(sample, bool)
     if not whole or not 0 <= sample < samples:
         raise ArgumentError(
             message(
                 where,
-                f"sample={sample!r}; there are {samples}.",
-                f"Pass a number from 0 to {samples - 1}.",
+                f"sample={sample!r}; there {f'are {samples}' if samples > 1 else 'is only one'}.",
+                f"Pass a number from 0 to {samples - 1}." if samples > 1 else "Pass 0.",
             )
         )
 
 
 def _sections(panels: Sequence[OnAxis], time: Any, where: str) -> list[Section]:
     """Put panels of the same length that follow each other on one time axis."""
-    given = None if time is None else _read_time(time, where)
-    lengths = sorted({steps for axis, steps, _ in panels if axis == STEPS})
-    if given is not None and len(given) not in lengths:
-        raise ArgumentError(
-            message(
-                where,
-                f"time has {len(given)} entries; the sequences have "
-                f"{' and '.join(map(str, lengths))} steps.",
-                "Pass one entry for each time step.",
-            )
-        )
+    lengths = {steps for axis, steps, _ in panels if axis == STEPS}
+    given = None if time is None else read_times(time, lengths, where)
     sections = []
     for (axis, steps), group in groupby(panels, key=lambda panel: panel[:2]):
         shown = [panel for *_, panel in group]
         if axis == STEPS and given is not None and len(given) == steps:
-            sections.append(Section(given, shown, "time"))
+            sections.append(Section(given.values, shown, given.label))
         else:
             sections.append(Section(np.arange(steps), shown, axis))
     return sections
-
-
-def _read_time(time: Any, where: str) -> np.ndarray:
-    try:
-        given = np.asarray(time)
-        if given.dtype == object:
-            given = given.astype("datetime64[us]")
-        rising = given.ndim == 1 and len(given) > 0 and bool((given[1:] > given[:-1]).all())
-    except (TypeError, ValueError):
-        given, rising = np.asarray([]), False
-    if not rising or given.dtype.kind not in "iufM" or not np.isfinite(given).all():
-        raise ArgumentError(
-            message(
-                where,
-                f"time is {_described(time)}; expected rising numbers or datetime64, [time].",
-                'Convert it, for example numpy.asarray(time, dtype="datetime64[s]"), or leave '
-                "it out to count the steps.",
-            )
-        )
-    return given
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, Mapping) or not hasattr(value, "__len__"):
-        return repr(value)
-    array = np.asarray(value, dtype=object)
-    return f"a {type(value).__name__} of shape {array.shape} that starts with {array.ravel()[:2]}"
 
 
 def _explained(
@@ -246,8 +235,8 @@ def _explained(
         ) + ", by the first map of each layer; all maps of a layer have the same order"
     if any(panel.skipped is not None for *_, panel in panels):
         yield "Hatched: steps that the mask skips; the states stay as they were, the gates are 0"
-    if any(one.parts for one in seen):
-        names = [one.layer.name for one in seen if one.parts]
+    if any(one.parts is not None for one in seen):
+        names = [one.layer.name for one in seen if one.parts is not None]
         yield f"Part 0 of the parts that {', '.join(names)} runs over (TimeDistributed)"
     if any(one.flattened for one in seen):
         yield "States with several axes are laid out in rows, one for each number"

@@ -24,19 +24,19 @@ ORDERS = ("stored", "correlation", "saturation")
 
 @dataclass(frozen=True)
 class Saturation:
-    """Which units are saturated and which are dead, over the steps that count.
+    """Which units are saturated and which are dead, over the finite values of steps that count.
 
     A step is saturated where the value is closer than 0.01 to an end of its range: a gate below
     0.01 or above 0.99; `h`, `candidate` and the sequence below -0.99 or above 0.99; `c` where
     that is true of `tanh(c)`, beyond 2.65 on either side. Other states have no ends. A unit is
     dead when it never moves: its largest and smallest value are closer than 0.001. Where fewer
-    than two steps count nothing can be said, and no unit is dead.
+    than two steps count nothing can be said, and the unit is not called dead.
 
     Attributes:
         low: `[unit]`, the share of steps at the lower end, 0 to 1.
         high: `[unit]`, the share of steps at the upper end, 0 to 1.
-        least: `[unit]`, the smallest value; 0 where no step counts.
-        greatest: `[unit]`, the largest value; 0 where no step counts.
+        least: `[unit]`, the smallest value; NaN where no step counts.
+        greatest: `[unit]`, the largest value; NaN where no step counts.
         dead: `[unit]` bool.
     """
 
@@ -72,13 +72,13 @@ def saturation(
     """Tell which units are saturated and which are dead.
 
     Args:
-        values: `[time, unit]`, finite.
+        values: `[time, unit]`; what is not finite does not count.
         quantity: the path of what they are, as in `LayerTrace.over_time`: it says where the ends
             of the range are.
         counts: `[time]` bool, True where the step counts; None where all do.
 
     Raises:
-        InputError: values of another rank, or not finite; a mask of another length.
+        InputError: values of another rank or type; a mask of another length.
 
     Example:
         >>> import numpy as np
@@ -88,15 +88,15 @@ def saturation(
         ([0.5, 1.0], [False, True])
     """
     seen = _counted(values, counts)
-    units, steps = seen.shape[1], max(len(seen), 1)
+    steps = np.isfinite(seen).sum(axis=0)
     between = ends(quantity)
-    low = high = np.zeros(units)
+    low = high = np.zeros(seen.shape[1])
     if between is not None:
-        low = (seen < between[0]).sum(axis=0) / steps
-        high = (seen > between[1]).sum(axis=0) / steps
-    least = seen.min(axis=0) if len(seen) else np.zeros(units)
-    greatest = seen.max(axis=0) if len(seen) else np.zeros(units)
-    dead = (greatest - least < STILL) & (len(seen) > 1)
+        low = (seen < between[0]).sum(axis=0) / np.maximum(steps, 1)
+        high = (seen > between[1]).sum(axis=0) / np.maximum(steps, 1)
+    least = np.fmin.reduce(seen, axis=0, initial=np.nan)
+    greatest = np.fmax.reduce(seen, axis=0, initial=np.nan)
+    dead = (greatest - least < STILL) & (steps > 1)
     return Saturation(low, high, least, greatest, dead)
 
 
@@ -109,7 +109,7 @@ def order_of_units(
     """Give the units in the order in which they are shown.
 
     Args:
-        values: `[time, unit]`, finite.
+        values: `[time, unit]`; what is not finite does not count.
         order: "stored" is 0, 1, 2 ...; "correlation" puts units that behave alike next to each
             other, and those that never move last; "saturation" puts the most saturated first;
             or a permutation of the units.
@@ -118,7 +118,7 @@ def order_of_units(
 
     Raises:
         ArgumentError: an order that is none of these.
-        InputError: values of another rank, or not finite; a mask of another length.
+        InputError: values of another rank or type; a mask of another length.
 
     Example:
         >>> import numpy as np
@@ -153,12 +153,15 @@ def _by_correlation(seen: np.ndarray) -> list[int]:
     The walk starts at an end of the direction in which the units differ most. Where there are
     groups whose members are more alike than any two of different groups, each stays together.
     """
-    spread = np.ptp(seen, axis=0) if len(seen) else np.zeros(seen.shape[1])
-    still = np.flatnonzero(spread < STILL).tolist()
-    moving = np.flatnonzero(spread >= STILL)
+    lowest = np.fmin.reduce(seen, axis=0, initial=np.nan)
+    moves = np.fmax.reduce(seen, axis=0, initial=np.nan) - lowest >= STILL
+    still = np.flatnonzero(~moves).tolist()
+    moving = np.flatnonzero(moves)
     if len(moving) < 3:
         return [*moving.tolist(), *still]
-    centred = seen[:, moving] - seen[:, moving].mean(axis=0)
+    centred = seen[:, moving] - np.nanmean(seen[:, moving], axis=0)
+    # A step at which a unit is not known says nothing of what it is like.
+    centred = np.nan_to_num(centred, nan=0.0)
     alike = centred / np.linalg.norm(centred, axis=0)
     # Rounded, so that among equals the first one comes first.
     alike = np.round(alike.T @ alike, 9)
@@ -175,6 +178,7 @@ def _by_correlation(seen: np.ndarray) -> list[int]:
 
 
 def _counted(values: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
+    """Give the values of the steps that count, NaN for what is not finite."""
     values = np.asarray(values)
     where = "units"
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
@@ -198,16 +202,8 @@ def _counted(values: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
                 )
             )
         values = values[counts]
-    if not np.isfinite(values).all():
-        step, unit = np.argwhere(~np.isfinite(values))[0]
-        raise InputError(
-            message(
-                where,
-                f"unit {unit} is {values[step, unit]} at step {step}; expected finite values.",
-                "Look for the layer in which they begin.",
-            )
-        )
-    return values.astype(np.float64)
+    found = values.astype(np.float64)
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def _wrong_order(order: object, units: int) -> ArgumentError:

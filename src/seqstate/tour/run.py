@@ -195,6 +195,8 @@ def _look_inside(
             path,
             time=series.time[parts.held_out],
             title=f"Inside an LSTM that forecasts {PLACE}'s hourly temperature: held-out days",
+            features=FEATURES,
+            outputs=[f"+{hour} h" for hour in range(1, DAY + 1)],
         )
 
     model_path, picture_path, explorer_path = files.write(

@@ -135,8 +135,13 @@ class Trace(Mapping[str, LayerTrace]):
         time: Any = None,
         title: str | None = None,
         order: str | Sequence[int] = "stored",
+        *,
+        features: Any = None,
+        outputs: Any = None,
     ) -> Figure:
         """Draw one sample: input and output as lines, each state and gate as a heat map.
+
+        What is not a finite number is black in a heat map and a gap in a line.
 
         Args:
             sample: its number.
@@ -145,18 +150,23 @@ class Trace(Mapping[str, LayerTrace]):
             title: of the figure.
             order: of the units: "stored", "correlation" (units that do alike lie together),
                 "saturation", or a permutation of the units.
+            features: the names of the features of the input, a sequence of texts; for several
+                inputs a dict or a list of such sequences, as the inputs were given.
+            outputs: the names of the features of the output, likewise.
 
         Returns:
             A matplotlib figure: `figure.savefig("states.png")`.
 
         Raises:
-            ArgumentError: a sample, an order or a time axis that does not fit.
+            ArgumentError: a sample, an order, a time axis or names that do not fit.
             UnknownLayerError: a layer that was not traced.
             MissingPackageError: matplotlib is not installed.
         """
         from seqstate.plots.trace_figure import trace_figure
 
-        return trace_figure(self, sample, layers, time, title, order)
+        return trace_figure(
+            self, sample, layers, time, title, order, features=features, outputs=outputs
+        )
 
     def to_html(
         self,
@@ -165,8 +175,13 @@ class Trace(Mapping[str, LayerTrace]):
         layers: str | Sequence[str] | None = None,
         time: Any = None,
         title: str | None = None,
+        *,
+        features: Any = None,
+        outputs: Any = None,
     ) -> Path:
         """Write an explorer of the states: one HTML file that needs no network.
+
+        What is not a finite number is black in a heat map and a gap in a line.
 
         Args:
             path: of the file, ending in `.html`.
@@ -174,20 +189,25 @@ class Trace(Mapping[str, LayerTrace]):
             layers: the layers to put in, by name; all by default.
             time: `[time]` numbers or `datetime64` for the time axis; by default the step.
             title: of the page.
+            features: the names of the features of the input, a sequence of texts; for several
+                inputs a dict or a list of such sequences, as the inputs were given.
+            outputs: the names of the features of the output, likewise.
 
         Returns:
             The path.
 
         Raises:
-            ArgumentError: a sample or a time axis that does not fit, a path that can't be written
-                to, or a file that would be larger than 100 MB.
-            InputError: arrays with NaN in steps that count.
+            ArgumentError: a sample, a time axis or names that do not fit, a path that can't be
+                written to, or a file that would be larger than 100 MB.
+            InputError: arrays that don't fit together.
             UnknownLayerError: a layer that was not traced.
             MissingPackageError: Bokeh is not installed.
         """
         from seqstate.plots.explorer import write_explorer
 
-        return write_explorer(self, path, samples, layers, time, title)
+        return write_explorer(
+            self, path, samples, layers, time, title, features=features, outputs=outputs
+        )
 
 
 def _each(fn: Callable[[Any], Any], nested: Any) -> Any:

@@ -25,6 +25,9 @@ def write_explorer(
     layers: str | Sequence[str] | None = None,
     time: Any = None,
     title: str | None = None,
+    *,
+    features: Any = None,
+    outputs: Any = None,
 ) -> Path:
     """Write a page that shows every state and gate of a trace; see `Trace.to_html`.
 
@@ -35,13 +38,15 @@ def write_explorer(
         layers: the layers to put in, by name; all by default.
         time: `[time]` numbers or `datetime64` for the time axis; by default the step.
         title: of the page.
+        features: the names of the features of the input.
+        outputs: the names of the features of the output.
 
     Returns:
         The path.
 
     Raises:
-        ArgumentError: a sample or a time axis that does not fit, a path that can't be written
-            to, or a file that would be too large.
+        ArgumentError: a sample, a time axis or names that do not fit, a path that can't be
+            written to, or a file that would be too large.
         InputError: arrays that can't be shown.
         UnknownLayerError: a layer that was not traced.
         MissingPackageError: Bokeh is not installed.
@@ -53,7 +58,7 @@ def write_explorer(
         )
     from seqstate.plots.explorer.writing import write_page
 
-    content = Content.of(trace, where, samples, layers, time, title)
+    content = Content.of(trace, where, samples, layers, time, title, features, outputs)
     with whole_file(path, where, ".html") as file:
         write_page(file, content)
     return Path(path)

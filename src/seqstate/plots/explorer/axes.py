@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-from seqstate.errors import ArgumentError, message
+from seqstate.plots.times import Times
 
 # Steps are even when none is off its place by more than this share of a step.
 _EVEN = 1e-3
@@ -15,69 +14,52 @@ _EVEN = 1e-3
 
 def steps_axis() -> dict[str, Any]:
     """Describe an axis that counts the steps from 0."""
-    return {"label": "time step", "datetime": False, "start": 0, "step": 1, "values": None}
+    return {"label": "time step", "datetime": False, "start": 0, "step": 1, "names": None}
 
 
-def time_axis(time: Any, lengths: Collection[int], where: str) -> dict[str, Any]:
+def time_axis(times: Times) -> dict[str, Any]:
     """Describe the axis of the times that were given.
 
     Where the steps are not even, or where there is one step only, the axis counts the steps, and
     each is labelled with its time: a heat map then shows every step at the same width.
-
-    Args:
-        time: `[time]` numbers or `datetime64`, rising.
-        lengths: how many steps the layers have.
-        where: who asks, for messages.
-
-    Raises:
-        ArgumentError: the times are of another kind or length, or don't rise.
     """
-    times = _times(time)
-    dated = np.issubdtype(times.dtype, np.datetime64)
-    real = np.issubdtype(times.dtype, np.integer) or np.issubdtype(times.dtype, np.floating)
-    if times.ndim != 1 or not (dated or real):
-        raise ArgumentError(
-            message(
-                where,
-                f"time has shape {times.shape} and type {times.dtype}; "
-                "expected numbers or datetime64 of [time].",
-                "Pass one entry for each time step, such as np.arange(steps) * 0.1.",
-            )
-        )
-    if len(times) not in lengths:
-        has = ", ".join(str(length) for length in sorted(set(lengths)))
-        raise ArgumentError(
-            message(
-                where,
-                f"time has {len(times)} entries; the layers have {has} time steps.",
-                "Pass one entry for each time step, or leave it out to count the steps.",
-            )
-        )
-    values = (
-        times.astype("datetime64[us]").astype(np.int64) / 1000 if dated else times.astype(float)
-    )
-    known = ~np.isnat(times) if dated else np.isfinite(values)
-    if not (known.all() and (np.diff(values) > 0).all()):
-        raise ArgumentError(
-            message(
-                where,
-                "time does not rise from each step to the next.",
-                "Sort the data by time, and keep one entry for each time.",
-            )
-        )
-    step = float(values[-1] - values[0]) / max(len(values) - 1, 1)
-    even = values[0] + step * np.arange(len(values))
-    axis: dict[str, Any] = {"label": "time", "datetime": dated, "values": values.tolist()}
-    if len(values) > 1 and np.abs(values - even).max() <= _EVEN * step:
-        return axis | {"start": float(values[0]), "step": step}
-    return axis | {"start": None, "step": None}
+    values = times.values
+    passed = (values - values[0]) / (np.timedelta64(1, "ms") if times.dated else 1)
+    step = float(passed[-1]) / max(len(values) - 1, 1)
+    axis: dict[str, Any] = {
+        "label": times.label,
+        "datetime": times.dated,
+        "names": _dates(values) if times.dated else [_number(value) for value in values.tolist()],
+        "start": None,
+        "step": None,
+    }
+    if len(values) == 1:
+        return axis
+    if np.abs(passed - step * np.arange(len(values))).max() > _EVEN * step:
+        return axis | {"label": f"{times.label} (the steps are not even)"}
+    first = values[:1]
+    start = first.astype("datetime64[us]").astype(np.int64) / 1000 if times.dated else first
+    return axis | {"start": float(start[0]), "step": step}
 
 
-def _times(time: Any) -> np.ndarray:
-    times = np.asarray(time)
-    if times.dtype != object:
-        return times
-    try:
-        return times.astype("datetime64[us]")  # dates of Python's own
-    except (TypeError, ValueError):
-        return times
+def _dates(times: np.ndarray) -> list[str]:
+    """Write dates down to the minute, or as far as they differ from whole ones.
+
+    >>> _dates(np.array(["2024-02-29", "2024-03-01"], "datetime64[D]"))
+    ['2024-02-29 00:00', '2024-03-01 00:00']
+    """
+    unit = np.datetime_data(times.dtype)[0]
+    for coarser in ("m", "s", "ms", "us"):
+        if (times.astype(f"datetime64[{coarser}]") == times).all():
+            unit = coarser
+            break
+    return [str(one).replace("T", " ") for one in times.astype(f"datetime64[{unit}]")]
+
+
+def _number(value: float) -> str:
+    """Write a number: whole ones without a point.
+
+    >>> _number(4.0), _number(0.25), _number(3)
+    ('4', '0.25', '3')
+    """
+    return repr(value).removesuffix(".0")

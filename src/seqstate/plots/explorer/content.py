@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seqstate.errors import ArgumentError, InputError, message
+from seqstate.plots.ends import read_ends
 from seqstate.plots.explorer.axes import steps_axis, time_axis
-from seqstate.plots.explorer.series import Series, find_series
 from seqstate.plots.scales import limits, scale_of
+from seqstate.plots.series import Series
+from seqstate.plots.times import read_times
 from seqstate.plots.units import END, STILL, ends, order_of_units, saturation
 
 if TYPE_CHECKING:
     from seqstate.traces import LayerTrace, Trace
 
 _MOST_SAMPLES = 8
+
+MOST_LINES = 32
+"""How many features of one input or output are in the page."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Content:
         title: of the page.
         about: what there is to choose from, and what it means; goes into the page as JSON.
         layers: in the order in which they ran.
-        series: the inputs and outputs that have a time axis.
+        series: the inputs and outputs that share a time axis with a layer.
         where: who writes, for messages.
     """
 
@@ -70,21 +75,29 @@ class Content:
         layers: str | Sequence[str] | None,
         time: Any,
         title: str | None,
+        features: Any,
+        outputs: Any,
     ) -> Content:
         """Choose from a trace, and check what was asked for; see `write_explorer`."""
         wanted = _wanted_layers(trace, layers, where)
         total = len(next(iter(wanted[0].over_time().values())))
         chosen = _chosen_samples(samples, total, where)
         shown = [_layer(one, chosen, total, where) for one in wanted]
-        shapes = [layer.shape for layer in shown]
-        series = [
-            *find_series(trace.inputs, "input", chosen, shapes),
-            *find_series(trace.outputs, "output", chosen, shapes),
+        runs = [(layer.parts, layer.shape[1]) for layer in shown]
+        lengths = {steps for _, steps in runs}
+        arrays = [
+            *read_ends("input", trace.inputs, features, runs, where),
+            *read_ends("output", trace.outputs, outputs, runs, where),
         ]
-        axes = [steps_axis()]
-        lengths = [steps for _, steps in shapes]
-        if time is not None:
-            axes.append(time_axis(time, lengths, where))
+        series = [
+            replace(one.series, values=one.series.values[chosen][..., :MOST_LINES])
+            for one in arrays
+            if one.series is not None
+            and one.series.values.shape[2] in lengths
+            and len(one.array) == total
+        ]
+        times = None if time is None else read_times(time, lengths, where)
+        axes = [steps_axis(), *([] if times is None else [time_axis(times)])]
         title = title or f"States of {trace.model}"
         about = {
             "title": title,
@@ -96,7 +109,7 @@ class Content:
             "axes": axes,
             "layers": [
                 # The times that were given are those of the layers with as many steps.
-                _about_layer(layer, int(time is not None and layer.shape[1] == len(time)))
+                _about_layer(layer, int(times is not None and layer.shape[1] == len(times)))
                 for layer in shown
             ],
             "series": [_about_series(one) for one in series],
@@ -113,7 +126,7 @@ class Content:
         for sample in range(len(self.about["samples"])):
             for number, one in enumerate(self.series):
                 for part, values in enumerate(one.values[sample]):
-                    yield f"series-{number}-{sample}-{part}", values.T.ravel()
+                    yield f"series-{number}-{sample}-{part}", _float32(values.T.ravel())
             for number, layer in enumerate(self.layers):
                 for place, (path, arrays) in enumerate(layer.quantities.items()):
                     for part, values in enumerate(arrays[sample]):
@@ -155,9 +168,8 @@ def _about_layer(layer: Layer, axis: int) -> dict[str, Any]:
 
 def _about_quantity(path: str, layer: Layer) -> dict[str, Any]:
     values = layer.quantities[path]
-    seen = values[layer.counts]
     scale = scale_of(path)
-    low, high = limits(seen if len(seen) else np.zeros(1), scale)
+    low, high = limits(values[layer.counts], scale)
     return {
         "path": path,
         "scale": scale,
@@ -171,12 +183,18 @@ def _about_quantity(path: str, layer: Layer) -> dict[str, Any]:
 def _about_series(one: Series) -> dict[str, Any]:
     _, parts, steps, lines = one.values.shape
     return {
-        "name": one.name,
+        "title": one.title,
         "parts": parts,
         "steps": steps,
-        "lines": lines,
-        "features": one.features,
+        "lines": list(one.features[:lines]),
+        "features": len(one.features),
     }
+
+
+def _float32(values: np.ndarray) -> np.ndarray:
+    # What is too large for it becomes infinite, and is marked as such.
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 def _runs(flags: np.ndarray) -> list[list[int]]:
@@ -223,33 +241,26 @@ def _chosen_samples(samples: Sequence[int] | None, total: int, where: str) -> li
 
 def _layer(trace: LayerTrace, samples: list[int], total: int, where: str) -> Layer:
     found = {path: np.asarray(array) for path, array in trace.over_time().items()}
-    first = min(found.values(), key=np.ndim)
-    in_parts = first.ndim > 3
-    # The axes that come before those of the unit: [sample, time] or [sample, part, time].
-    axes = 3 if in_parts else 2
+    first = next(iter(found.values()))
+    # The axes that come before that of the unit: [sample, time] or [sample, part, time].
+    axes = trace.time_axis + 1
     quantities = {}
     for path, array in found.items():
-        if (
-            array.ndim <= axes
-            or array.shape[:axes] != (total, *first.shape[1:axes])
-            or (0 in array.shape)
-        ):
+        if array.shape[:axes] != (total, *first.shape[1:axes]) or 0 in array.shape:
             raise InputError(
                 message(
                     where,
                     f'"{trace.name}" {path} has shape {array.shape}; '
-                    f"expected [sample, time, unit] with {total} samples"
-                    + (f" and {first.shape[axes - 1]} time steps." if first.ndim > 2 else "."),
-                    "Pass arrays of one run of the model.",
+                    f"expected [sample, time, unit] with {total} samples and "
+                    f"{first.shape[axes - 1]} time steps.",
+                    "Pass arrays of one run of the model; with layers=, layers that have as many "
+                    "samples as each other.",
                 )
             )
-        kept = array[samples].astype(np.float32)
-        # A state with several axes is laid out in rows, one for each number.
-        shape = kept.shape[:axes] if in_parts else (len(kept), 1, kept.shape[1])
-        quantities[path] = kept.reshape(*shape, -1)
+        kept = _float32(array[samples])
+        quantities[path] = kept if trace.parts else kept[:, None]
     counts = _counts(trace, samples, next(iter(quantities.values())).shape[:3], where)
-    _check_finite(trace.name, quantities, counts, samples, where)
-    return Layer(trace, quantities, counts, first.shape[1] if in_parts else None)
+    return Layer(trace, quantities, counts, first.shape[1] if trace.parts else None)
 
 
 def _counts(
@@ -270,26 +281,3 @@ def _counts(
             )
         )
     return np.broadcast_to(mask, shape)
-
-
-def _check_finite(
-    name: str,
-    quantities: dict[str, np.ndarray],
-    counts: np.ndarray,
-    samples: list[int],
-    where: str,
-) -> None:
-    for path, values in quantities.items():
-        wrong = np.argwhere(~np.isfinite(values) & counts[..., None])
-        if len(wrong):
-            sample, part, step, unit = wrong[np.argmin(wrong[:, 2])]
-            value = values[sample, part, step, unit]
-            raise InputError(
-                message(
-                    where,
-                    f'"{name}" {path} is {value} in sample {samples[sample]} at step {step}, '
-                    f"unit {unit}; expected finite numbers.",
-                    "Look at what goes into the model there and at its weights, "
-                    "or leave the sample or the layer out with samples= or layers=.",
-                )
-            )

@@ -17,19 +17,20 @@ from bokeh.models import (
     CustomJSTickFormatter,
     DatetimeAxis,
     HoverTool,
-    Legend,
-    LegendItem,
+    InlineStyleSheet,
     LinearColorMapper,
+    Pane,
     PanTool,
     Range1d,
     ResetTool,
     Span,
     WheelZoomTool,
 )
+from bokeh.models.dom import HTML
 from bokeh.palettes import RdBu11, Viridis256, interp_palette
 from bokeh.plotting import figure
 
-from seqstate.plots.scales import FRACTION, SIGNED, Scale, colors
+from seqstate.plots.scales import FRACTION, NOT_A_NUMBER, SIGNED, Scale, colors
 
 # By the name that the colours have in matplotlib. An odd number: the one in the middle is zero's.
 _PALETTES = {SIGNED: interp_palette(RdBu11, 255), FRACTION: Viridis256}
@@ -55,16 +56,22 @@ def plots(element: str, series: int) -> Any:
     time = Range1d(0, 1, name="time")
     cursor = Span(dimension="height", line_color="#333333", line_dash="dotted", line_width=1)
     masked = ColumnDataSource({"x0": [], "x1": []}, name="masked")
-    drawn = [
-        _heat(time),
-        _lines("units", time, _UNITS_HEIGHT),
-        *(_lines(f"series-{number}", time, _SERIES_HEIGHT) for number in range(series)),
-    ]
+    heights = {"units": _UNITS_HEIGHT, **{f"series-{i}": _SERIES_HEIGHT for i in range(series)}}
+    lines = {name: _lines(name, time, height) for name, height in heights.items()}
+    drawn = [_heat(time), *lines.values()]
     for plot in drawn:
         plot.vstrip(x0="x0", x1="x1", source=masked, level="annotation", **_MASKED)
         plot.renderers[-1].glyph.update(hatch_pattern="/", fill_alpha=0.9, hatch_alpha=0.9)
         plot.add_tools(CrosshairTool(overlay=cursor))
-    return json_item(column(drawn, sizing_mode="stretch_width", name="plots"), element)
+    rows = [drawn[0], *(one for name, plot in lines.items() for one in (_keys(name), plot))]
+    return json_item(column(rows, sizing_mode="stretch_width", name="plots"), element)
+
+
+def _keys(name: str) -> Pane:
+    """Give the place over a plot for its title and the names of its lines."""
+    style = InlineStyleSheet(css=_page("keys.css"))
+    place = HTML(html='<div class="keys" role="group"></div>')
+    return Pane(elements=[place], name=f"{name}_keys", stylesheets=[style])
 
 
 def _plot(name: str, time: Range1d, height: int, **settings: Any) -> figure:
@@ -85,7 +92,6 @@ def _plot(name: str, time: Range1d, height: int, **settings: Any) -> figure:
     plot.toolbar.active_drag = plot.tools[0]
     plot.toolbar.active_scroll = zoom
     plot.grid.grid_line_color = "#eeeeee"
-    plot.title.update(text_font_size="12px", text_font_style="bold", text_color="#222222")
     plot.yaxis.update(axis_label_text_font_style="normal", axis_label_text_font_size="12px")
     dated = DatetimeAxis(name="dates", visible=False, axis_label_text_font_style="normal")
     plot.add_layout(dated, "below")
@@ -105,6 +111,7 @@ def _heat(time: Range1d) -> figure:
     plot.yaxis[0].ticker = BasicTicker(min_interval=1, desired_num_ticks=10)
     plot.yaxis[0].formatter = CustomJSTickFormatter(code=_script("tick_of_unit"))
     mapper = LinearColorMapper(palette=["#000000"], low=0, high=1, name="colors")
+    mapper.nan_color = NOT_A_NUMBER
     cells = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []}, name="cells")
     image = plot.image(
         image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=mapper, source=cells
@@ -139,33 +146,27 @@ def _heat(time: Range1d) -> figure:
 
 
 def _lines(name: str, time: Range1d, height: int) -> figure:
-    plot = _plot(name, time, height, title=name, y_range=Range1d(0, 1, name=f"{name}_values"))
+    plot = _plot(name, time, height, y_range=Range1d(0, 1, name=f"{name}_values"))
     plot.yaxis[0].ticker = BasicTicker(desired_num_ticks=4)
-    source = ColumnDataSource({"xs": [], "ys": [], "name": [], "color": [], "width": []})
-    source.name = f"{name}_lines"
+    columns = ("xs", "ys", "values", "name", "color", "width")
+    source = ColumnDataSource({column: [] for column in columns}, name=f"{name}_lines")
     lines = plot.multi_line(
         "xs", "ys", source=source, line_color="color", line_width="width", line_join="round"
     )
-    legend = Legend(
-        items=[LegendItem(label={"field": "name"}, renderers=[lines])],
-        name=f"{name}_legend",
-        border_line_color=None,
-        label_text_font_size="11px",
-        glyph_width=14,
-        spacing=0,
-        padding=2,
-    )
-    plot.add_layout(legend, "right")
     tell = CustomJSHover(code=_script("tell_line"))
     hover = HoverTool(
         renderers=[lines],
         line_policy="nearest",
-        tooltips=[("", "@name"), ("time", "$snap_x{time}"), ("value", "$snap_y{value}")],
-        formatters={"$snap_x": tell, "$snap_y": tell},
+        tooltips=[("", "@name"), ("time", "$snap_x{time}"), ("value", "@values{value}")],
+        formatters={"$snap_x": tell, "@values": tell},
     )
     plot.add_tools(hover)
     return plot
 
 
 def _script(name: str) -> str:
-    return (Path(__file__).parent / "page" / f"{name}.js").read_text(encoding="utf-8")
+    return _page(f"{name}.js")
+
+
+def _page(name: str) -> str:
+    return (Path(__file__).parent / "page" / name).read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ MOST_BYTES = 100 * 2**20
 
 _PAGE = Path(__file__).parent / "page"
 # In this order: each uses what stands before it. They become one script.
-_SCRIPTS = ("data", "time", "drawing", "table", "overview", "explorer")
+_SCRIPTS = ("data", "time", "drawing", "keys", "series", "table", "overview", "explorer")
 
 
 def write_page(file: Path, content: Content) -> None:

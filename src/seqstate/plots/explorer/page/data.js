@@ -71,3 +71,13 @@ function shortest(value) {
   }
   return String(Number(value.toPrecision(9)));
 }
+
+const isMasked = (step, runs) => runs.some(([first, past]) => first <= step && step < past);
+
+// How many values are not finite, of `[any, time]`, in the steps that count.
+const countBroken = (values, steps, runs) =>
+  values.reduce(
+    (sum, value, place) => sum + (!Number.isFinite(value) && !isMasked(place % steps, runs)), 0);
+
+// From its lowest to its highest value; 0 where no value of the unit counts.
+const rangeOf = (view, unit) => view.greatest[unit] - view.least[unit] || 0;

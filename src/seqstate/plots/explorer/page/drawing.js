@@ -9,6 +9,7 @@ const PINNED = [
 let bokeh; // the document that holds the plots
 const model = (name) => bokeh.get_model_by_name(name);
 const source = (name) => model(name);
+const plotsOfLines = ["units", ...about.series.map((_, number) => `series-${number}`)];
 
 // Also where the reset tool goes back to.
 function setRange(name, start, end) {
@@ -29,14 +30,16 @@ function drawMask(time, runs) {
 // The heat map and the lowest of the plots show the time; `visible` is from the top down.
 function drawAxes(time, visible) {
   const last = visible.at(-1);
-  for (const plot of model("plots").children) {
-    const { name } = plot;
+  for (const name of ["heat", ...plotsOfLines]) {
+    const plot = model(name);
     plot.visible = visible.includes(name);
+    if (name !== "heat") model(`${name}_keys`).visible = plot.visible;
     for (const axis of plot.below) {
       const ofDates = axis.name === "dates";
       if (!ofDates && axis.name !== "steps") continue;
       axis.visible = ofDates === time.dated && (name === "heat" || name === last);
-      axis.axis_label = name === last ? time.label : null;
+      // Dates say themselves what they are.
+      axis.axis_label = name === last && !ofDates ? time.label : null;
       if (ofDates === time.dated) model(`${name}_grid`).axis = axis;
     }
   }
@@ -47,6 +50,10 @@ function drawCells(view, order, time, { low, high, palette }) {
   const image = new Float32Array(units * steps);
   order.forEach((unit, row) => {
     image.set(values.subarray(unit * steps, (unit + 1) * steps), row * steps);
+  });
+  // Also what is infinite gets the colour of what is no number.
+  image.forEach((value, place) => {
+    if (!Number.isFinite(value)) image[place] = NaN;
   });
   const { ndarray } = Bokeh.require("core/util/ndarray");
   model("colors").setv({ low, high, palette });
@@ -72,36 +79,47 @@ function drawPins(pins, order) {
   };
 }
 
+function endsOf(values) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return [low, high];
+}
+
 // From the lowest to the highest of all lines, with some air.
 function reach(lines) {
-  let [low, high] = [Infinity, -Infinity];
-  for (const values of lines) {
-    for (const value of values) {
-      if (value < low) low = value;
-      if (value > high) high = value;
-    }
-  }
+  const ends = lines.map(endsOf);
+  const low = Math.min(...ends.map(([low]) => low));
+  const high = Math.max(...ends.map(([, high]) => high));
   if (!(low <= high)) return [0, 1];
   const air = 0.06 * (high - low) || 0.5;
   return [low - air, high + air];
 }
 
-// Lines have gaps where the steps don't count.
-function drawLines(name, lines, time, runs) {
+// From 0, the lowest of its values, to 1, the highest; one that never moves lies in the middle.
+function inItsOwnRange(values) {
+  const [low, high] = endsOf(values);
+  return values.map((value) => (high > low ? (value - low) / (high - low) : value - low + 0.5));
+}
+
+// Lines have gaps where the steps don't count, and where there is no finite number.
+function drawLines(name, lines, time, runs, own = false) {
   const xs = Array.from({ length: time.steps }, (_, step) => time.at(step));
-  const shown = lines.map(({ values }) => {
-    const kept = Float64Array.from(values);
-    for (const [first, past] of runs) kept.fill(NaN, first, past);
-    return kept;
+  const kept = lines.map(({ values }) => {
+    const known = Float64Array.from(values, (value) => (Number.isFinite(value) ? value : NaN));
+    for (const [first, past] of runs) known.fill(NaN, first, past);
+    return known;
   });
+  const shown = own ? kept.map(inItsOwnRange) : kept;
   source(`${name}_lines`).data = {
     xs: lines.map(() => xs),
     ys: shown,
+    values: kept,
     name: lines.map((line) => line.name),
     color: lines.map((line) => line.color),
     width: lines.map((line) => line.width ?? 1.5),
   };
-  // One line is named by the title.
-  model(`${name}_legend`).visible = name === "units" || lines.length > 1;
   setRange(`${name}_values`, ...reach(shown));
 }

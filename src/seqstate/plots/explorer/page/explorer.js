@@ -9,7 +9,6 @@ let hovered = 0;
 
 // ---- what Bokeh asks while the mouse moves ----
 
-const isMasked = (step, runs) => runs.some(([first, past]) => first <= step && step < past);
 const cellAt = (x, y) => ({ step: shown.time.stepAt(x), unit: shown.order[Math.round(y)] });
 
 const seqstate = {
@@ -26,10 +25,10 @@ const seqstate = {
       value: shortest(shown.view.values[unit * shown.view.steps + step]) + (isMasked(step, shown.masked) ? " (masked)" : ""),
     }[what];
   },
-  tellLine(what, value) {
-    if (what === "value") return shortest(Math.fround(value));
-    const step = shown.time.stepAt(value);
-    return step === null ? "" : shown.time.name(step);
+  tellLine(what, value, x) {
+    const step = shown.time.stepAt(x);
+    if (step === null) return "";
+    return what === "value" ? shortest(Math.fround(value[step])) : shown.time.name(step);
   },
 };
 window.seqstate = seqstate;
@@ -80,9 +79,8 @@ async function show() {
 }
 
 const mostMoving = (view) =>
-  view.least.reduce(
-    (best, least, unit) =>
-      view.greatest[unit] - least > view.greatest[best] - view.least[best] ? unit : best, 0);
+  view.orders.stored.reduce(
+    (best, unit) => (rangeOf(view, unit) > rangeOf(view, best) ? unit : best), 0);
 
 function draw() {
   const { view, layer, quantity, time, order, masked } = shown;
@@ -93,7 +91,7 @@ function draw() {
   element("meaning").textContent = meaning(low, high);
   drawMask(time, masked);
   drawCells(view, order, time, { low, high, palette: about.palettes[quantity.scale] });
-  for (const one of shown.series) drawSeries(one);
+  for (const one of shown.series) drawSeries(one, shown);
   drawAxes(time, ["heat", "units", ...shown.series.map((one) => `series-${one.number}`)]);
   drawUnits();
   drawPins(pins, order);
@@ -107,7 +105,7 @@ function rangeOfColors() {
   const { view, quantity, masked } = shown;
   if (element("reach").value === "all") return [quantity.low, quantity.high];
   const counted = view.values.filter(
-    (_, place) => !isMasked(place % view.steps, masked));
+    (value, place) => Number.isFinite(value) && !isMasked(place % view.steps, masked));
   const signed = quantity.scale !== "gate";
   const sorted = (signed ? counted.map(Math.abs) : counted).sort();
   const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
@@ -116,7 +114,7 @@ function rangeOfColors() {
 }
 
 function meaning(low, high) {
-  const { layer, quantity, view } = shown;
+  const { layer, quantity, view, masked } = shown;
   const words = {
     tanh: "blue below zero, white at zero, red above",
     gate: "0 is closed, 1 is open",
@@ -126,25 +124,17 @@ function meaning(low, high) {
   const beyond = low > quantity.low || high < quantity.high ? ", the end colours also beyond" : "";
   const backwards = layer.backwards ? " The layer runs from the last step to the first." : "";
   const size = `${view.units} units by ${view.steps} time steps`;
-  return `${size}; colours from ${ends}${beyond}: ${words}.${backwards}`;
-}
-
-function drawSeries({ number, name, lines, features, values }) {
-  const { time, masked } = shown;
-  const drawn = Array.from({ length: lines }, (_, feature) => ({
-    name: features === 1 ? name : `feature ${feature}`,
-    values: values.subarray(feature * time.steps, (feature + 1) * time.steps),
-    color: PINNED[feature % PINNED.length],
-  }));
-  drawLines(`series-${number}`, drawn, time, masked);
-  const some = lines < features ? `: the first ${lines} of ${features} features` : "";
-  model(`series-${number}`).title.text = name[0].toUpperCase() + name.slice(1) + some;
+  const broken = countBroken(view.values, view.steps, masked);
+  const of = `${broken} of ${view.values.length} values`;
+  const black = broken ? ` Black: not a finite number (NaN or infinite), ${of}.` : "";
+  return `${size}; colours from ${ends}${beyond}: ${words}.${backwards}${black}`;
 }
 
 function drawUnits() {
   const { view, time, masked } = shown;
   const line = (unit, color, width) => ({
     name: `unit ${unit}`,
+    unit,
     values: view.values.subarray(unit * view.steps, (unit + 1) * view.steps),
     color,
     width,
@@ -152,7 +142,14 @@ function drawUnits() {
   const lines = pins.map((unit, place) => line(unit, PINNED[place % PINNED.length], 1.8));
   if (!pins.includes(hovered)) lines.push(line(hovered, HOVERED, 1.2));
   drawLines("units", lines, time, masked);
-  model("units").title.text = `Units of ${shown.quantity.path}: the one under the mouse, and those pinned`;
+  const keys = lines.map(({ name, color, unit }) => ({
+    name,
+    color,
+    pressed: true,
+    press: pins.includes(unit) && (() => pin(unit)),
+    hint: pins.includes(unit) ? "pinned; click to take the pin away" : "under the mouse",
+  }));
+  drawKeys("units", `Units of ${shown.quantity.path}: the one under the mouse, and those pinned`, keys);
 }
 
 // ---- what the reader does ----
@@ -221,10 +218,13 @@ function listen() {
     });
   }
   model("heat").on_event("mousemove", (event) => hover(event.x, event.y));
-  model("heat").on_event("tap", (event) => {
-    const { step, unit } = cellAt(event.x, event.y);
-    if (step !== null && unit !== undefined) pin(unit);
-  });
+  // The second of two quick clicks is a "doubletap" for Bokeh, wherever it is.
+  for (const click of ["tap", "doubletap"]) {
+    model("heat").on_event(click, (event) => {
+      const { step, unit } = cellAt(event.x, event.y);
+      if (step !== null && unit !== undefined) pin(unit);
+    });
+  }
 }
 
 async function start() {

@@ -60,9 +60,11 @@ function drawSmall(id, { values, units, steps }, { low, high, scale }, masked) {
     const unit = Math.floor((y * units) / HEIGHT);
     for (let x = 0; x < WIDTH; x++) {
       const step = Math.floor((x * steps) / WIDTH);
-      const share = (values[unit * steps + step] - low) / (high - low);
+      const value = values[unit * steps + step];
+      const share = (value - low) / (high - low);
       const place = Math.min(Math.floor(share * colors.length), colors.length - 1);
-      const color = counts[step] ? colors[place] : 0xd9d9d9;
+      const known = Number.isFinite(value) ? colors[place] : 0x000000;
+      const color = counts[step] ? known : 0xd9d9d9;
       image.data.set([color >> 16, (color >> 8) & 255, color & 255, 255], 4 * (y * WIDTH + x));
     }
   }

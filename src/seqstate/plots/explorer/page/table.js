@@ -6,7 +6,7 @@ const COLUMNS = {
   saturated: (view, unit) => view.low[unit] + view.high[unit],
   low: (view, unit) => view.low[unit],
   high: (view, unit) => view.high[unit],
-  range: (view, unit) => view.greatest[unit] - view.least[unit],
+  range: rangeOf,
   dead: (view, unit) => view.dead[unit],
 };
 
@@ -42,7 +42,8 @@ function drawTable(view, pins, pin) {
     cell(row, percent(view.low[unit] + view.high[unit]));
     cell(row, percent(view.low[unit]));
     cell(row, percent(view.high[unit]));
-    cell(row, `${short(view.least[unit])} to ${short(view.greatest[unit])}`);
+    const known = !Number.isNaN(view.least[unit]);
+    cell(row, known ? `${short(view.least[unit])} to ${short(view.greatest[unit])}` : "–");
     cell(row, view.dead[unit] ? "dead" : "");
     row.classList.toggle("dead", view.dead[unit] > 0);
     row.addEventListener("click", () => pin(unit));

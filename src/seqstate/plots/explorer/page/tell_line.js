@@ -1,1 +1,1 @@
-return seqstate.tellLine(format, value);
+return seqstate.tellLine(format, value, special_vars.snap_x);

@@ -29,18 +29,11 @@ class Time {
   }
 
   get label() {
-    return this.even ? this.axis.label : `${this.axis.label} (the steps are not even)`;
+    return this.axis.label;
   }
 
   name(step) {
-    if (this.axis.values === null) return String(step);
-    const value = this.axis.values[step];
-    if (!this.axis.datetime) return String(value);
-    // Dates have no zone: Bokeh's axis and this text both read them as they were given.
-    return new Date(value)
-      .toISOString()
-      .replace("T", " ")
-      .replace(/(:00)?(\.000)?Z$/, "");
+    return this.axis.names === null ? String(step) : this.axis.names[step];
   }
 
   tick(x) {
