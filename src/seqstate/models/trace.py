@@ -10,7 +10,8 @@ import numpy as np
 from keras import ops
 
 from seqstate import state as states
-from seqstate.errors import ArgumentError, InputError, SeqstateError, message
+from seqstate.errors import ArgumentError, InputError, message
+from seqstate.models.agreement import check_agreement
 from seqstate.models.data_in import batch_size_for, check_data, rows_of
 from seqstate.models.progress import shown
 from seqstate.models.recurrent_layers import recurrent_layers
@@ -19,9 +20,6 @@ from seqstate.models.state import carried_variables
 from seqstate.traces import LayerTrace, Trace
 from seqstate.traces.layer import QUANTITIES
 from seqstate.traces.trace import unknown_layer
-
-# How far a layer of Keras and its run repeated may lie apart, relative to values above one.
-_AGREEMENT = {"float64": 1e-4, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
 
 
 def trace(
@@ -113,7 +111,7 @@ class Tracing:
             given, seen = self._run(part)
             for key in [key for key in seen if key[-1] == "disagreement"]:
                 difference = float(seen.pop(key))
-                _check_agreement(self.watched[key[0]], key[0], difference, self.where)
+                check_agreement(self.watched[key[0]], key[0], difference, self.where)
             found.put(seen)
             outputs.put(dict(enumerate(keras.tree.flatten(given))))
         return Trace(
@@ -196,22 +194,6 @@ class _Joined:
     def whole(self) -> dict[Any, np.ndarray]:
         """Join the batches, one array after the other, so that little is held twice."""
         return {key: np.concatenate(self.parts.pop(key)) for key in list(self.parts)}
-
-
-def _check_agreement(layer: Any, name: str, difference: float, where: str) -> None:
-    """Refuse to show states for a layer that does something else than its base class."""
-    if difference <= _AGREEMENT.get(layer.compute_dtype, 1e-3):
-        return
-    raise SeqstateError(
-        message(
-            where,
-            f'"{name}" ({type(layer).__name__}) gave something else than its cell does from the '
-            f"same input with the same weights (by {difference:.2g}), so its states can't be told. "
-            "It is a class of its own, or its cell is random or changes by itself.",
-            "Leave it out with layers=[...], or write it with seqstate.layers, which show the run "
-            "itself: RNN(cell).",
-        )
-    )
 
 
 def _layer_traces(

@@ -23,6 +23,7 @@ from seqstate.layers import RNN, masks
 from seqstate.layers.directions import MERGES
 from seqstate.layers.inputs import wrong_features
 from seqstate.layers.steps import GatedSteps, StackedSteps, Steps
+from seqstate.models.agreement import disagreement, disagreement_of_both
 from seqstate.models.recurrent_layers import directions_of, is_bidirectional, steps_of_layer
 from seqstate.traces.layer import QUANTITIES
 
@@ -152,7 +153,7 @@ def _both_directions(
         forward, backward = (inner.runs[direction][-1][1] for direction in parts)
         run = _merged(layer, forward, backward)
         if somebodys:
-            run["disagreement"] = _disagreement_of_both(layer, result, run)
+            run["disagreement"] = disagreement_of_both(layer, result, run)
         seen.add(name, {key: v for key, v in run.items() if key in (*what, *_BESIDES)})
         return result
 
@@ -233,7 +234,7 @@ def _repeating(seen: Seen, name: str, layer: Any, what: tuple[str, ...], steps: 
         steps.end()
         run = _run(layer, problem, results, what)
         if not known or _is_somebodys(layer):
-            run["disagreement"] = _disagreement(layer, result, results, counts)
+            run["disagreement"] = disagreement(layer, result, results, counts)
         seen.add(name, run)
         return result
 
@@ -319,47 +320,3 @@ def _run(layer: Any, problem: Problem, results: Results, what: tuple[str, ...]) 
     if problem.mask is not None:
         run["mask"] = problem.mask
     return run
-
-
-def _disagreement(layer: Any, result: Any, results: Results, mask: Any) -> Any:
-    """Give the largest difference between what the layer returned and the run repeated.
-
-    Relative to one where the values are larger than that. Steps that the mask skips don't count:
-    there the backends of Keras put different things.
-    """
-    given = result[0] if layer.return_state and isinstance(result, tuple) else result
-    made = results.sequence if layer.return_sequences else results.output
-    if tuple(getattr(given, "shape", ())) != tuple(made.shape):
-        return ops.convert_to_tensor(float("inf"))
-    given, made = ops.cast(given, "float32"), ops.cast(made, "float32")
-    difference = ops.abs(given - made) / (1.0 + ops.abs(made))
-    both_undefined = ops.logical_and(ops.isnan(given), ops.isnan(made))
-    counts = ops.logical_not(both_undefined)
-    if mask is not None:
-        rows = ops.any(mask, axis=1)
-        if layer.return_sequences:
-            rows = ops.flip(mask, axis=1) if layer.go_backwards else mask
-        elif layer.zero_output_for_mask:
-            rows = mask[:, 0 if layer.go_backwards else -1]
-        for _ in range(len(difference.shape) - len(rows.shape)):
-            rows = ops.expand_dims(rows, -1)
-        counts = ops.logical_and(counts, rows)
-    return ops.max(ops.where(counts, difference, ops.zeros_like(difference)))
-
-
-def _disagreement_of_both(layer: Any, result: Any, run: Run) -> Any:
-    """Give the largest difference between what a `Bidirectional` returned and what was merged."""
-    if layer.return_sequences:
-        made = run["sequence"]
-    else:
-        last = [next(leaf for _, leaf in states.leaves(run["state"][d])) for d in run["state"]]
-        made = MERGES[layer.merge_mode](*last)
-    wanted = [ops.cast(one, "float32") for one in keras.tree.flatten(made)]
-    given = keras.tree.flatten(result)[: len(wanted)]
-    if [tuple(one.shape) for one in given] != [tuple(one.shape) for one in wanted]:
-        return ops.convert_to_tensor(float("inf"))
-    apart = [
-        ops.max(ops.abs(ops.cast(a, "float32") - b) / (1.0 + ops.abs(b)))
-        for a, b in zip(given, wanted, strict=True)
-    ]
-    return ops.max(ops.stack(apart))
