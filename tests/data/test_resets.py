@@ -327,6 +327,31 @@ def test_after_a_run_that_was_broken_off_all_is_as_before(act):
     close(model.get_weights(), trained_by_hand(before, walked, epochs=1))
 
 
+def test_a_model_without_a_time_axis_in_its_output_is_refused():
+    layers = [
+        keras.Input(batch_shape=(1, STEPS, FEATURES)),
+        seqstate.layers.LSTM(2, stateful=True),
+        keras.layers.Dense(1),
+    ]
+    model = keras.Sequential(layers)
+    model.compile("sgd", "mse")
+    # With one row, Keras stretches the one output over all the targets, without a word.
+    walked = chunks(data(1, 3 * STEPS, FEATURES), data(1, 3 * STEPS, 1), steps=STEPS)
+    with pytest.raises(ArgumentError, match=r"a target for each step[\s\S]*return_sequences=True"):
+        model.fit(walked, callbacks=[walked.resets()], verbose=0)
+
+
+def test_after_a_run_without_the_callback_one_with_it_goes_well():
+    model, walked = stateful_model(), given()
+    kept = walked.resets()
+    with pytest.raises(Exception, match="the callback is missing"):
+        model.fit(walked, verbose=0)
+    if keras.backend.backend() == "jax":
+        # Keras leaves the model without its values where a run fails between two batches.
+        model = stateful_model()
+    model.fit(walked, callbacks=[kept], verbose=0)
+
+
 def test_several_workers():
     model, walked = stateful_model(), given()
     walked.workers = 2

@@ -454,6 +454,7 @@ BAD = {
         "x has 1 values that are NaN or infinite, the first at sample 1, time 2, feature 3",
     ),
     "no samples": (lambda m: seqstate.trace(m, X[:0]), InputError, "at least one sample"),
+    "no steps": (lambda m: seqstate.trace(m, X[:, :0]), InputError, "and one time step"),
     "ragged": (
         lambda m: seqstate.trace(m, [[[1.0]], [[1.0], [2.0]]]),
         InputError,
@@ -473,6 +474,14 @@ def test_bad_input_is_refused_and_the_model_stays_as_it_was(case):
         bad(model)
     assert "call" not in vars(model.get_layer("below"))
     assert list(seqstate.trace(model, X)) == ["below", "above"]
+
+
+def test_numbers_in_lists_are_data_too():
+    model, _ = make(MODEL, "keras")
+    got = seqstate.trace(model, X.tolist())
+    np.testing.assert_array_equal(got.inputs, X)
+    wanted = seqstate.trace(model, X)["above"].state["h"]
+    np.testing.assert_array_equal(got["above"].state["h"], wanted)
 
 
 def test_inputs_by_name():

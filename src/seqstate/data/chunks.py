@@ -146,6 +146,11 @@ class Chunks(keras.utils.PyDataset):
         self.callbacks: weakref.WeakSet[Resets] = weakref.WeakSet()
         self.walk = Walk(WHERE, len(layout.sequence), needs_callback=not reset_input)
 
+    @property
+    def has_targets(self) -> bool:
+        """Whether the batches have targets."""
+        return self._targets is not None
+
     def __len__(self) -> int:
         return len(self.layout.sequence)
 

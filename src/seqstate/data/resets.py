@@ -93,6 +93,8 @@ class Resets(keras.callbacks.Callback):
         # An epoch may be left over from a run that ended in an error.
         self.data.walk.stop()
         check_model(self.model, self.data.rows)
+        if self.data.has_targets:
+            _check_outputs(self.model)
 
     def _reset(self, batch: int) -> None:
         if not self.data.walk.on:
@@ -142,6 +144,20 @@ def check_model(model: Any, rows: int) -> None:
     for layer in carrying:
         _check_layer(layer, rows)
     _refuse_others(model, carrying)
+
+
+def _check_outputs(model: Any) -> None:
+    """Refuse outputs without a time axis: a loss would stretch them over all steps."""
+    for output in getattr(model, "outputs", None) or []:
+        if len(output.shape) < 3:
+            raise ArgumentError(
+                message(
+                    f'"{model.name}"',
+                    f"its output has shape {tuple(output.shape)}; the chunks have a target for "
+                    "each step, [rows, steps, ...].",
+                    "Make the last recurrent layer with return_sequences=True.",
+                )
+            )
 
 
 def _check_layer(layer: Any, rows: int) -> None:

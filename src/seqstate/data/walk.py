@@ -116,6 +116,8 @@ class Walk:
 
     def _check_heard(self) -> None:
         if self.needs_callback and not self._heard:
+            # The run ends here; what Keras tidies up afterwards is no epoch.
+            self.on = False
             raise no_callback(self.where)
 
 

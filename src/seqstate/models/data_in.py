@@ -34,11 +34,12 @@ def check_data(model: Any, x: Any, where: str, allow_nan: bool) -> Any:
         )
     arrays = _fitted(model, x, arrays, names, where)
     for array, (_, name) in zip(arrays, names, strict=True):
-        if array.ndim == 0 or not len(array):
+        if array.ndim == 0 or not array.size:
             raise InputError(
                 message(
                     where,
-                    f"{name} has shape {array.shape}; expected at least one sample.",
+                    f"{name} has shape {array.shape}; expected at least one sample and one time "
+                    "step.",
                     "Pass [sample, time, features].",
                 )
             )
@@ -52,7 +53,8 @@ def check_data(model: Any, x: Any, where: str, allow_nan: bool) -> Any:
             )
         if not allow_nan:
             _refuse_nan(array, name, where)
-    return keras.tree.pack_sequence_as(x, arrays) if keras.tree.is_nested(x) else arrays[0]
+    alone = len(names) == 1 and names[0][1] == "x"
+    return arrays[0] if alone else keras.tree.pack_sequence_as(x, arrays)
 
 
 def rows_of(data: Any) -> int:
@@ -193,7 +195,8 @@ def _fitted(
                 where,
                 f"x has {len(arrays)} arrays; the model has {len(inputs)} inputs: "
                 f"{', '.join(tensor.name for tensor in inputs)}.",
-                "Pass a list in this order, or a dict by these names.",
+                "Pass one array for each, in this order, or a dict by these names. Samples in a "
+                "list are put together first: numpy.stack(x).",
             )
         )
     else:
