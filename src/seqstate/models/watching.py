@@ -16,12 +16,12 @@ import keras
 from keras import ops
 
 from seqstate import state as states
-from seqstate.errors import InputError, SeqstateError, message
+from seqstate.errors import SeqstateError, message
 from seqstate.kernels import choice
 from seqstate.kernels.problem import Problem, Results
 from seqstate.layers import RNN, masks
 from seqstate.layers.directions import MERGES
-from seqstate.layers.inputs import wrong_features
+from seqstate.layers.inputs import check_sequences, wrong_features
 from seqstate.layers.steps import GatedSteps, StackedSteps, Steps
 from seqstate.models.agreement import disagreement, disagreement_of_both
 from seqstate.models.recurrent_layers import directions_of, is_bidirectional, steps_of_layer
@@ -243,19 +243,10 @@ def _repeating(seen: Seen, name: str, layer: Any, what: tuple[str, ...], steps: 
 
 def _check_width(layer: Any, sequences: Any, name: str) -> None:
     where = f'{type(layer).__name__} "{name}"'
-    shape = tuple(sequences.shape)
+    check_sequences(sequences, where, exact=True)
     cell = layer.cell.cells[0] if hasattr(layer.cell, "cells") else layer.cell
-    features = cell.kernel.shape[0]
-    if len(shape) == 3 and shape[-1] != features:
-        raise wrong_features(where, shape, features)
-    if len(shape) != 3:
-        raise InputError(
-            message(
-                where,
-                f"the input has shape {shape}; expected (batch, time, {features}).",
-                "Pass [batch, time, features].",
-            )
-        )
+    if sequences.shape[-1] != cell.kernel.shape[0]:
+        raise wrong_features(where, tuple(sequences.shape), cell.kernel.shape[0])
 
 
 def _refuse_dropout(layer: Any, name: str, training: Any) -> None:

@@ -96,8 +96,9 @@ class LayerTrace:
     @property
     def time(self) -> int | None:
         """The number of time steps, where something with a time axis was asked for."""
-        for values in self.over_time().values():
-            return int(values.shape[self.time_axis])
+        with_time = {name: value for name, value in self.found.items() if name != "state"}
+        for _, leaf in states.leaves(with_time):
+            return int(leaf.shape[self.time_axis])
         return None
 
     def cut(self, steps: slice) -> LayerTrace:
