@@ -1,9 +1,12 @@
 """`import seqstate` costs no framework."""
 
+import types
+
 import pytest
 
 from subprocesses import python
 
+MODULES = ("callbacks", "data", "errors", "layers")
 LIGHT = ("seqstate", "seqstate.state", "seqstate.cells", "seqstate.errors", "seqstate.cli")
 
 
@@ -27,3 +30,14 @@ def test_an_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no attribute 'layer'"):
         _ = seqstate.layer
+
+
+def test_every_name_that_is_offered_is_there():
+    import seqstate
+
+    assert set(seqstate.__all__) <= set(dir(seqstate))
+    for name in seqstate.__all__:
+        found = getattr(seqstate, name)
+        # `seqstate.trace` is the function, not a module of that name.
+        assert isinstance(found, str | types.ModuleType) or found.__name__ == name
+        assert isinstance(found, types.ModuleType) == (name in MODULES)

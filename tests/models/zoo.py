@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 import seqstate.layers
-from cases import FEATURES, data
+from cases import FEATURES, TOLERANCE, data
+from frameworks import arrays
 from seqstate import state as states
 from seqstate.kernels import reference
 
@@ -222,3 +223,32 @@ def expected(name, model):
     flat = [states.flatten(part) for part in parts]
     stacked = {path: np.stack([f[path] for f in flat], axis=1) for path in flat[0]}
     return {"each/gru": states.unflatten(stacked)}
+
+
+# The same model with other layers
+
+
+def of_layers(model):
+    """Give the packages of the recurrent layers and their cells."""
+    cells = [getattr(layer, "cell", None) for layer in model._flatten_layers()]
+    names = seqstate.layers.__all__
+    found = [o for o in (*model._flatten_layers(), *cells) if type(o).__name__ in names]
+    return {type(one).__module__.partition(".")[0] for one in found}
+
+
+def same(model, *others, x=X):
+    for other in others:
+        for a, b in zip(arrays(other(x)), arrays(model(x)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE["float32"])
+
+
+class Body(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = K.LSTM(2, name="inner")
+
+    def call(self, x):
+        return self.inner(x)
+
+    def get_config(self):
+        return {}
