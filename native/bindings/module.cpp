@@ -1,0 +1,148 @@
+// seqstate._native: the kernels for Python. native.py and call.py say what the arrays are.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "../kernels/api.h"
+#include "../kernels/pool.h"
+#include "arguments.h"
+#include "array.h"
+#include "cell.h"
+#include "errors.h"
+#ifdef SEQSTATE_XLA
+#include "xla.h"
+#endif
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace seqstate {
+
+namespace {
+
+using BuildName = std::optional<std::string>;
+
+void forward(const char* kind, const char* activation, const char* recurrent_activation,
+             bool reset_after, bool go_backwards, nb::dict inputs, nb::dict results,
+             const BuildName& build) {
+  const Kernels& kernels = chosen_build(build);
+  const RunArguments arguments(
+      cell_of(kind, activation, recurrent_activation, reset_after), nullptr, go_backwards,
+      std::move(inputs), std::move(results));
+  const Run& run = arguments.run();
+  if (run.batch == 0) return;
+  compute(work_of(run), [&](Executor& executor) { kernels.forward(run, nullptr, executor); });
+}
+
+void gradient(const char* kind, const char* activation, const char* recurrent_activation,
+              bool reset_after, bool go_backwards, nb::dict inputs, nb::dict results,
+              nb::dict cotangents, nb::dict gradients, const BuildName& build) {
+  const Kernels& kernels = chosen_build(build);
+  const GradientArguments arguments(
+      cell_of(kind, activation, recurrent_activation, reset_after), go_backwards,
+      std::move(inputs), std::move(results), std::move(cotangents), std::move(gradients));
+  const Gradient& asked = arguments.gradient();
+  if (asked.run.batch == 0) {
+    clear_weights(asked);
+    return;
+  }
+  compute(3 * work_of(asked.run), [&](Executor& executor) { kernels.gradient(asked, executor); });
+}
+
+double peak(int threads, double seconds, const BuildName& build) {
+  const Kernels& kernels = chosen_build(build);
+  if (threads < 1 || threads > kMaxThreads || !(seconds > 0 && seconds <= 60)) {
+    refuse_argument("peak", "the number of threads or seconds is out of range",
+                    "Pass at least one thread, and up to 60 seconds.");
+  }
+  std::vector<double> reached(static_cast<size_t>(threads));
+  without_gil([&] {
+    std::vector<std::thread> others;
+    for (size_t i = 1; i < reached.size(); ++i) {
+      others.emplace_back([&, i] { reached[i] = kernels.peak(seconds); });
+    }
+    reached[0] = kernels.peak(seconds);
+    for (std::thread& other : others) other.join();
+  });
+  double total = 0;
+  for (const double each : reached) total += each;
+  return total;
+}
+
+nb::tuple names_of_builds() {
+  nb::list names;
+  for (const char* const* name = builds(); *name != nullptr; ++name) names.append(*name);
+  return nb::tuple(names);
+}
+
+// What the kernels take for granted of each cell, for the test that compares it with cells.py.
+nb::dict facts() {
+  nb::dict kinds;
+  for (const char* kind : kKinds) {
+    Cell cell = cell_of(kind, "tanh", "sigmoid", false);
+    nb::dict of;
+    nb::list states;
+    for (int i = 0; i < states_of(cell.kind); ++i) states.append(kStates[i]);
+    of["states"] = nb::tuple(states);
+    of["gates"] = gates_of(cell.kind);
+    of["blocks"] = blocks_of(cell.kind);
+    of["kept"] = cell.kept();
+    cell.reset_after = true;
+    of["kept_reset_after"] = cell.kept();
+    kinds[kind] = of;
+  }
+  nb::list activations;
+  for (const char* activation : kActivations) activations.append(activation);
+  nb::dict all;
+  all["kinds"] = kinds;
+  all["activations"] = nb::tuple(activations);
+  return all;
+}
+
+}  // namespace
+
+}  // namespace seqstate
+
+NB_MODULE(_native, module) {
+  using namespace seqstate;
+  load_numpy();
+  translate_errors();
+  const auto build = [] { return "build"_a.none() = nb::none(); };
+
+  module.def("forward", &forward, "kind"_a, "activation"_a, "recurrent_activation"_a,
+             "reset_after"_a, "go_backwards"_a, "inputs"_a, "results"_a, build());
+  module.def("gradient", &gradient, "kind"_a, "activation"_a, "recurrent_activation"_a,
+             "reset_after"_a, "go_backwards"_a, "inputs"_a, "results"_a, "cotangents"_a,
+             "gradients"_a, build());
+
+  module.def("build_name", [] { return chosen_build({}).name; });
+  module.def("builds", &names_of_builds);
+  module.def("runs_here", &runs_here, "name"_a);
+  module.def("lanes", [](const BuildName& name) { return chosen_build(name).lanes; }, build());
+  module.def("fused", [](const BuildName& name) { return chosen_build(name).fused; }, build());
+  module.def("threads", [] { return pool().threads(); });
+  module.def("set_threads", &set_threads, "threads"_a);
+  module.def("peak", &peak, "threads"_a, "seconds"_a, build());
+  module.def("facts", &facts);
+
+  nb::class_<PackedCell>(module, "Cell")
+      .def(nb::init<const char*, const char*, const char*, bool, nb::dict, const BuildName&>(),
+           "kind"_a, "activation"_a, "recurrent_activation"_a, "reset_after"_a, "weights"_a,
+           build())
+      .def("run", &PackedCell::run, "inputs"_a, "results"_a, "go_backwards"_a = false);
+  nb::class_<Stepper>(module, "Stepper")
+      .def(nb::init<nb::object, nb::object, nb::object>(), "cell"_a, "h"_a,
+           "c"_a.none() = nb::none())
+      .def("step", &Stepper::step, "x"_a);
+
+#ifdef SEQSTATE_XLA
+  register_xla(module);
+#endif
+}

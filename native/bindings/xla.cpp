@@ -1,0 +1,338 @@
+#include "xla.h"
+
+#include <algorithm>
+#include <exception>
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+#include "../kernels/api.h"
+#include "../kernels/pool.h"
+#include "arguments.h"
+#include "xla_executor.h"
+
+namespace seqstate {
+
+namespace {
+
+namespace ffi = xla::ffi;
+using Shape = ffi::Span<const int64_t>;
+
+std::string text(const int64_t* sizes, size_t rank) {
+  std::string out = "(";
+  for (size_t i = 0; i < rank; ++i) out += (i ? ", " : "") + std::to_string(sizes[i]);
+  return out + (rank == 1 ? ",)" : ")");
+}
+
+template <class T>
+constexpr ffi::DataType dtype_of = ffi::DataType::F32;
+template <>
+constexpr ffi::DataType dtype_of<uint8_t> = ffi::DataType::PRED;
+
+// The operands and results of one call. The bits of `given` and `wanted` say which of those in
+// the order of call.py are there; they are taken in that order. What does not fit is remembered,
+// the first such thing only, and everything after it is null.
+class Arrays {
+ public:
+  Arrays(ffi::RemainingArgs args, ffi::RemainingRets rets, int32_t given, int32_t wanted)
+      : args_(args), rets_(rets), given_(given), wanted_(wanted) {}
+
+  template <class T = float>
+  const T* in(const char* name, std::initializer_list<int64_t> shape) {
+    if (!next(given_, input_bit_)) return nullptr;
+    auto buffer = args_.get<ffi::AnyBuffer>(operand_++);
+    if (!buffer.has_value()) return missing(name);
+    return static_cast<const T*>(checked(name, *buffer, dtype_of<T>, shape));
+  }
+
+  // One mask for all blocks or one for each.
+  Dropout dropout(const char* name, int blocks, int64_t batch, int64_t size) {
+    const bool here = (given_ >> input_bit_ & 1) != 0;
+    const Shape found = here ? shape(operand_) : Shape();
+    const int count = found.size() == 3 && found[0] == 1 ? 1 : blocks;
+    const float* data = in(name, {count, batch, size});
+    return {data, data == nullptr ? 0 : count};
+  }
+
+  float* out(const char* name, std::initializer_list<int64_t> shape) {
+    if (!next(wanted_, result_bit_)) return nullptr;
+    auto buffer = rets_.get<ffi::AnyBuffer>(result_++);
+    if (!buffer.has_value()) return missing(name);
+    return static_cast<float*>(checked(name, **buffer, ffi::DataType::F32, shape));
+  }
+
+  Shape shape(size_t operand) const {
+    auto buffer = args_.get<ffi::AnyBuffer>(operand);
+    return buffer.has_value() ? buffer->dimensions() : Shape();
+  }
+
+  void refuse(std::string what) {
+    if (error_.empty()) error_ = "seqstate: " + std::move(what);
+  }
+
+  ffi::Error error() {
+    if (operand_ != args_.size() || result_ != rets_.size()) {
+      refuse("got " + std::to_string(args_.size()) + " operands and " +
+             std::to_string(rets_.size()) + " results; expected " + std::to_string(operand_) +
+             " and " + std::to_string(result_));
+    }
+    return error_.empty() ? ffi::Error::Success() : ffi::Error::InvalidArgument(error_);
+  }
+
+ private:
+  static bool next(int32_t bits, int& bit) { return (bits >> bit++ & 1) != 0; }
+
+  std::nullptr_t missing(const char* name) {
+    refuse(std::string(name) + " is missing");
+    return nullptr;
+  }
+
+  void* checked(const char* name, const ffi::AnyBuffer& buffer, ffi::DataType dtype,
+                std::initializer_list<int64_t> expected) {
+    const Shape found = buffer.dimensions();
+    if (!std::equal(found.begin(), found.end(), expected.begin(), expected.end())) {
+      refuse(std::string(name) + " has shape " + text(found.begin(), found.size()) +
+             "; expected " + text(expected.begin(), expected.size()));
+    } else if (buffer.element_type() != dtype) {
+      refuse(std::string(name) + " has another dtype than " +
+             (dtype == ffi::DataType::F32 ? "float32" : "bool"));
+    } else if (buffer.untyped_data() == nullptr && buffer.element_count() > 0) {
+      refuse(std::string(name) + " has no data");
+    }
+    return error_.empty() ? buffer.untyped_data() : nullptr;
+  }
+
+  ffi::RemainingArgs args_;
+  ffi::RemainingRets rets_;
+  int32_t given_, wanted_;
+  int input_bit_ = 0, result_bit_ = 0;
+  size_t operand_ = 0, result_ = 0;
+  std::string error_;
+};
+
+// The static part of a call.
+struct Spec {
+  int32_t kind, activation, recurrent_activation, reset_after, go_backwards, given, wanted;
+};
+
+template <class T>
+Vectors<T> vectors(T* data, int64_t size) {
+  return {data, size, 1};
+}
+
+template <class T>
+Sequences<T> sequences(T* data, int64_t time, int64_t size) {
+  return {data, time * size, size, 1};
+}
+
+constexpr const char* kInitial[] = {"initial_h", "initial_c"};
+constexpr const char* kFresh[] = {"fresh_h", "fresh_c"};
+constexpr const char* kLast[] = {"last_h", "last_c"};
+constexpr const char* kStates[] = {"states_h", "states_c"};
+
+// Everything that both handlers read: the inputs of call.py. Sizes follow from x and from
+// recurrent_kernel; all else must agree with them.
+Run inputs_of(const Spec& spec, Arrays& arrays) {
+  Run run{};
+  if (spec.kind < 0 || spec.kind > 2 || spec.activation < 0 || spec.activation > 4 ||
+      spec.recurrent_activation < 0 || spec.recurrent_activation > 4) {
+    arrays.refuse("a kind or an activation that these kernels do not have");
+    return run;
+  }
+  const Shape x = arrays.shape(0), recurrent = arrays.shape(2);
+  if (x.size() != 3 || recurrent.size() != 2 || (spec.given & 7) != 7) {
+    arrays.refuse("x must be [batch, time, features], recurrent_kernel [units, blocks * units]");
+    return run;
+  }
+  // The bits of initial_c and fresh_c.
+  constexpr int32_t kSecond = 1 << 6 | 1 << 8;
+  if ((spec.given & kSecond) != 0 && spec.kind != static_cast<int32_t>(Kind::lstm)) {
+    arrays.refuse("this cell has no state c");
+    return run;
+  }
+  const int64_t batch = x[0], time = x[1], features = x[2], units = recurrent[0];
+  if (time < 1 || features < 1 || units < 1) {
+    arrays.refuse("x has shape " + text(x.begin(), 3) + "; expected no axis but batch of size 0");
+    return run;
+  }
+  run.cell = {static_cast<Kind>(spec.kind),
+              spec.reset_after != 0,
+              static_cast<Activation>(spec.activation),
+              static_cast<Activation>(spec.recurrent_activation),
+              features,
+              units};
+  const int blocks = blocks_of(run.cell.kind);
+  const int64_t width = blocks * units;
+  run.batch = batch;
+  run.time = time;
+  run.go_backwards = spec.go_backwards != 0;
+  run.x = sequences(arrays.in("x", {batch, time, features}), time, features);
+  run.weights.kernel = arrays.in("kernel", {features, width});
+  run.weights.recurrent_kernel = arrays.in("recurrent_kernel", {units, width});
+  run.weights.bias = arrays.in("bias", {width});
+  run.weights.recurrent_bias = arrays.in("recurrent_bias", {width});
+  for (int i = 0; i < kMaxStates; ++i) {
+    run.initial[i] = vectors(arrays.in(kInitial[i], {batch, units}), units);
+  }
+  for (int i = 0; i < kMaxStates; ++i) {
+    run.fresh[i] = vectors(arrays.in(kFresh[i], {batch, units}), units);
+  }
+  run.mask = sequences(arrays.in<uint8_t>("mask", {batch, time}), time, 1);
+  run.reset_mask = sequences(arrays.in<uint8_t>("reset_mask", {batch, time}), time, 1);
+  run.input_dropout = arrays.dropout("input_dropout", blocks, batch, features);
+  run.recurrent_dropout = arrays.dropout("recurrent_dropout", blocks, batch, units);
+  return run;
+}
+
+// The parts of `kept`, [count, batch, time, units].
+template <class T>
+void split_kept(T* kept, int count, const Run& run, Sequences<T>* parts) {
+  if (kept == nullptr) return;
+  const int64_t units = run.cell.units, size = run.batch * run.time * units;
+  for (int i = 0; i < count; ++i) parts[i] = sequences(kept + i * size, run.time, units);
+}
+
+void read_results(Arrays& arrays, Run& run) {
+  const int64_t batch = run.batch, time = run.time, units = run.cell.units;
+  for (int i = 0; i < kMaxStates; ++i) {
+    run.last[i] = vectors(arrays.out(kLast[i], {batch, units}), units);
+  }
+  for (int i = 0; i < kMaxStates; ++i) {
+    run.states[i] = sequences(arrays.out(kStates[i], {batch, time, units}), time, units);
+  }
+  const int kept = run.cell.kept();
+  split_kept(arrays.out("kept", {kept, batch, time, units}), kept, run, run.kept);
+}
+
+// What the run wrote. The gradient reads it and writes none of it.
+void read_record(Arrays& arrays, Run& run) {
+  const int64_t batch = run.batch, time = run.time, units = run.cell.units;
+  for (int i = 0; i < kMaxStates; ++i) {
+    auto* data = const_cast<float*>(arrays.in(kStates[i], {batch, time, units}));
+    run.states[i] = sequences(data, time, units);
+    if (i < states_of(run.cell.kind) && data == nullptr && batch > 0) {
+      arrays.refuse("the gradient needs the states of the run");
+    }
+  }
+  const int kept = run.cell.kept();
+  auto* data = const_cast<float*>(arrays.in("kept", {kept, batch, time, units}));
+  if (kept > 0 && data == nullptr && batch > 0) {
+    arrays.refuse("the gradient needs what the run kept");
+  }
+  split_kept(data, kept, run, run.kept);
+}
+
+void read_cotangents(Arrays& arrays, Gradient& gradient) {
+  const Run& run = gradient.run;
+  const int64_t batch = run.batch, time = run.time, units = run.cell.units;
+  for (int i = 0; i < kMaxStates; ++i) {
+    gradient.d_last[i] = vectors(arrays.in("the cotangent of last", {batch, units}), units);
+  }
+  for (int i = 0; i < kMaxStates; ++i) {
+    gradient.d_states[i] =
+        sequences(arrays.in("the cotangent of states", {batch, time, units}), time, units);
+  }
+  const float* gates = arrays.in("the cotangent of kept", {run.cell.kept(), batch, time, units});
+  split_kept(gates, gates_of(run.cell.kind), run, gradient.d_gates);
+}
+
+void read_gradients(Arrays& arrays, Gradient& gradient) {
+  const Run& run = gradient.run;
+  const int64_t batch = run.batch, features = run.cell.features, units = run.cell.units;
+  const int64_t width = blocks_of(run.cell.kind) * units;
+  gradient.d_x =
+      sequences(arrays.out("d_x", {batch, run.time, features}), run.time, features);
+  gradient.d_kernel = arrays.out("d_kernel", {features, width});
+  gradient.d_recurrent_kernel = arrays.out("d_recurrent_kernel", {units, width});
+  gradient.d_bias = arrays.out("d_bias", {width});
+  gradient.d_recurrent_bias = arrays.out("d_recurrent_bias", {width});
+  for (int i = 0; i < kMaxStates; ++i) {
+    gradient.d_initial[i] = vectors(arrays.out("d_initial", {batch, units}), units);
+  }
+  for (int i = 0; i < kMaxStates; ++i) {
+    gradient.d_fresh[i] = vectors(arrays.out("d_fresh", {batch, units}), units);
+  }
+}
+
+// Run the kernels on XLA's threads, but on no more than this library was told to use.
+template <class Compute>
+ffi::Error on_threads_of(const ffi::ThreadPool& threads, Compute&& compute) {
+  try {
+    const Kernels* build = kernels();
+    if (build == nullptr) {
+      return ffi::Error(ffi::ErrorCode::kFailedPrecondition,
+                        "seqstate: this machine runs no build of the kernels that SEQSTATE_ISA "
+                        "allows");
+    }
+    XlaExecutor executor(threads, pool().threads());
+    compute(*build, executor);
+    return ffi::Error::Success();
+  } catch (const std::exception& error) {
+    return ffi::Error::Internal(std::string("seqstate: ") + error.what());
+  }
+}
+
+ffi::Error forward(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::RemainingRets rets,
+                   int32_t kind, int32_t activation, int32_t recurrent_activation,
+                   int32_t reset_after, int32_t go_backwards, int32_t given, int32_t wanted) {
+  const Spec spec{kind, activation, recurrent_activation, reset_after, go_backwards, given, wanted};
+  Arrays arrays(args, rets, given, wanted);
+  Run run = inputs_of(spec, arrays);
+  read_results(arrays, run);
+  if (ffi::Error error = arrays.error(); error.failure()) return error;
+  if (run.batch == 0) return ffi::Error::Success();
+  return on_threads_of(threads, [&](const Kernels& build, Executor& executor) {
+    build.forward(run, nullptr, executor);
+  });
+}
+
+ffi::Error gradient(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::RemainingRets rets,
+                    int32_t kind, int32_t activation, int32_t recurrent_activation,
+                    int32_t reset_after, int32_t go_backwards, int32_t given, int32_t wanted) {
+  const Spec spec{kind, activation, recurrent_activation, reset_after, go_backwards, given, wanted};
+  Arrays arrays(args, rets, given, wanted);
+  Gradient gradient{};
+  gradient.run = inputs_of(spec, arrays);
+  read_record(arrays, gradient.run);
+  read_cotangents(arrays, gradient);
+  read_gradients(arrays, gradient);
+  if (ffi::Error error = arrays.error(); error.failure()) return error;
+  if (gradient.run.batch == 0) {
+    clear_weights(gradient);
+    return ffi::Error::Success();
+  }
+  return on_threads_of(threads, [&](const Kernels& build, Executor& executor) {
+    build.gradient(gradient, executor);
+  });
+}
+
+auto binding() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .RemainingArgs()
+      .RemainingRets()
+      .Attr<int32_t>("kind")
+      .Attr<int32_t>("activation")
+      .Attr<int32_t>("recurrent_activation")
+      .Attr<int32_t>("reset_after")
+      .Attr<int32_t>("go_backwards")
+      .Attr<int32_t>("given")
+      .Attr<int32_t>("wanted");
+}
+
+XLA_FFI_DEFINE_HANDLER(run_forward, forward, binding());
+XLA_FFI_DEFINE_HANDLER(run_gradient, gradient, binding());
+
+}  // namespace
+
+void register_xla(nanobind::module_& module) {
+  module.def("xla_targets", [] {
+    nanobind::dict targets;
+    targets["seqstate_forward"] = nanobind::capsule(reinterpret_cast<void*>(run_forward));
+    targets["seqstate_gradient"] = nanobind::capsule(reinterpret_cast<void*>(run_gradient));
+    return targets;
+  });
+  module.attr("xla_api") = nanobind::make_tuple(XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR);
+}
+
+}  // namespace seqstate

@@ -1,0 +1,160 @@
+// Products with a plain packed matrix, the same code for all cells: back through a kernel, and
+// the candidate of a GRU with reset_after=False.
+#pragma once
+
+#include "api.h"
+#include "layouts.h"
+#include "steps.h"
+#include "tiles.h"
+
+namespace seqstate::SEQSTATE_BUILD {
+
+// to[m] = sum over the blocks of scale * (a[m] x b), for rows m and columns of `to`.
+struct Product {
+  // a: number k = v L + l of row m of a block lies at
+  //    a + at[block] + v / many * panel + v % many * L + l + m * row.
+  const float* a;
+  int64_t row, panel, many;
+  int64_t depth;
+  int64_t rows;
+
+  int blocks;
+  int64_t at[kMaxBlocks];
+
+  // b: each block [depth, columns] in Columns.
+  const float* b;
+  int64_t block;
+  Columns columns{0};
+
+  // Row m is row (first + m) % rows_of_step of step (first + m) / rows_of_step, and batch_row is
+  // the row of the batch where they begin.
+  int64_t first, rows_of_step;
+  int64_t batch_row, batch;
+
+  // A row of masks for each batch row and, if there are many, block; from `mask` on.
+  Dropout dropout;
+  int mask;
+
+  // to + row * to_row + step * to_step; `room` floats of a row may be written.
+  float* to;
+  int64_t to_row, to_step, room;
+  // Whether the sums go on from what stands there (one block, no dropout), or are added to it.
+  enum { kSet, kAdd, kContinue } how;
+};
+
+// Numbers of k whose weights stay in the nearest cache while the rows go by, and rows whose sums
+// wait for the next of them.
+constexpr int64_t kDepthOfPiece = 128;
+constexpr int64_t kRowsOfPiece = 48;
+
+// Numbers from ... to - 1 of one block, for M rows and one panel. The sums go on from `partial`
+// and back there, or to where the product goes if these are the last.
+template <int M, int N>
+[[gnu::noinline]] void multiply_tile(const Product& p, int64_t m0, int64_t panel, int block,
+                                     int64_t from, int64_t to, float* partial) {
+  const int64_t column = panel * p.columns.vectors * L;
+  // Where each row goes, and the row of the batch that it belongs to.
+  float* places[M];
+  int64_t rows[M];
+  int64_t step = (p.first + m0) / p.rows_of_step, row = p.first + m0 - step * p.rows_of_step;
+  for (int m = 0; m < M; ++m) {
+    places[m] = p.to + row * p.to_row + step * p.to_step + column;
+    rows[m] = p.batch_row + row;
+    if (++row == p.rows_of_step) {
+      row = 0;
+      ++step;
+    }
+  }
+  const auto stands = [&](int m, int n) {
+    return V::load(places[m] + n * L, p.room - column - n * L);
+  };
+  const bool goes_on = p.how == Product::kContinue;
+  Sums<M, N> sums = from > 0 ? loaded<M, N>(partial, N * L) : zeros<M, N>();
+  if (from == 0 && goes_on) sums = Sums<M, N>(stands);
+
+  const float* b = p.b + block * p.block + p.columns.start(panel, p.depth) + from * N * L;
+  const float* a = p.a + p.at[block] + m0 * p.row;
+  int64_t place = from / L / p.many * p.panel, vector = from / L % p.many;
+  for (int64_t k = from; k < to; k += L) {
+    const int64_t count = least(L, to - k);
+    accumulate<Straight<N>>(sums, a + place + vector * L, p.row, count, b);
+    b += count * N * L;
+    if (++vector == p.many) {
+      vector = 0;
+      place += p.panel;
+    }
+  }
+  if (to < p.depth) return store(sums, partial, N * L);
+
+  const bool adds = p.how == Product::kAdd || (p.how == Product::kSet && block > 0);
+  sums.each([&](int m, int n, V sum) {
+    if (p.dropout.count > 0) {
+      const int mask = p.dropout.count > 1 ? p.mask + block : 0;
+      const float* scale = mask_of(p.dropout, mask, rows[m], p.batch, p.columns.columns) + column;
+      sum = sum * V::load(scale + n * L, p.columns.columns - column - n * L);
+    }
+    if (adds) sum = stands(m, n) + sum;
+    sum.store(places[m] + n * L, p.room - column - n * L);
+  });
+}
+
+// Some rows, and the columns of one panel.
+template <int N>
+void multiply_rows(const Product& p, int64_t first_row, int64_t rows, int64_t panel) {
+  alignas(64) float partial[kRowsOfPiece * N * L];
+  const int64_t pieces = rows <= tile_rows(N) ? 1 : ceil_div(p.depth, kDepthOfPiece);
+  const int64_t vectors = ceil_div(p.depth, L);
+  for (int block = 0; block < p.blocks; ++block) {
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      const int64_t from = piece * vectors / pieces * L;
+      const int64_t to = least(p.depth, (piece + 1) * vectors / pieces * L);
+      in_tiles<tile_rows(N)>(rows, [&](auto size, int64_t m) {
+        multiply_tile<size(), N>(p, first_row + m, panel, block, from, to, partial + m * N * L);
+      });
+    }
+  }
+}
+
+// The columns of some panels.
+[[gnu::noinline]] inline void multiply(const Product& p, int64_t first_panel, int64_t end_panel) {
+  const int64_t parts = ceil_div(p.rows, kRowsOfPiece);
+  for (int64_t panel = first_panel; panel < end_panel; ++panel) {
+    with_size<4>(p.columns.vectors_of(panel), [&](auto vectors) {
+      for (int64_t part = 0; part < parts; ++part) {
+        const int64_t first = part * p.rows / parts, end = (part + 1) * p.rows / parts;
+        multiply_rows<vectors()>(p, first, end - first, panel);
+      }
+    });
+  }
+}
+
+// totals[m][n] += sum over k of a[k][m] * b[k][offsets[n]], for M rows of a that stand side by
+// side; with `blocks` above 1 they are [m][block], and vector n takes block n.
+template <int M, int N>
+[[gnu::noinline]] void outer_tile(float* totals, const float* a, int64_t lda, int64_t count,
+                                  const float* b, int64_t stride, const int64_t (&offsets)[4],
+                                  int blocks) {
+  auto sums = zeros<M, N>();
+  if (blocks > 1) {
+    for (int64_t k = 0; k < count; ++k, a += lda, b += stride) {
+      SEQSTATE_UNROLL
+      for (int n = 0; n < N; ++n) {
+        const V w = held(V::load(b + offsets[n]));
+        SEQSTATE_UNROLL
+        for (int m = 0; m < M; ++m) sums.add(m, n, V::broadcast(a + m * blocks + n), w);
+      }
+    }
+  } else {
+    for (int64_t k = 0; k < count; ++k, a += lda, b += stride) {
+      add_products<Straight<N>>(
+          sums, [&](int m) { return V::broadcast(a + m); },
+          [&](int n) { return V::load(b + offsets[n]); });
+    }
+  }
+  sums.each([&](int m, int n, V sum) {
+    float* total = totals + (m * N + n) * L;
+    (V::load(total) + sum).store(total);
+  });
+}
+
+}  // namespace seqstate::SEQSTATE_BUILD

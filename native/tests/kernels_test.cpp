@@ -1,0 +1,196 @@
+// Tests of the kernels, made for the sanitizers: every array has exactly its size, and every
+// result is wanted. Prints what failed and returns 1, or prints nothing and returns 0. The values
+// are compared with the equations in tests/kernels/.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "../kernels/api.h"
+#include "../kernels/pool.h"
+
+namespace {
+
+using namespace seqstate;
+using Floats = std::vector<float>;
+
+int failures = 0;
+
+struct Shape {
+  int64_t batch, time, features, units;
+};
+
+// One row, one step, sizes that are no multiple of a vector, more rows than a tile has.
+constexpr Shape kShapes[] = {
+    {1, 1, 1, 1}, {1, 9, 8, 17}, {2, 3, 3, 50}, {5, 4, 1, 3}, {19, 6, 7, 33}, {1, 5, 3, 129}};
+
+std::mt19937 random_bits(0);
+
+Floats random_floats(int64_t count) {
+  std::normal_distribution<float> normal(0.0f, 0.5f);
+  Floats out(static_cast<size_t>(count));
+  for (float& value : out) value = normal(random_bits);
+  return out;
+}
+
+std::vector<uint8_t> random_mask(int64_t count) {
+  std::vector<uint8_t> out(static_cast<size_t>(count));
+  for (uint8_t& value : out) value = random_bits() % 3 != 0;
+  return out;
+}
+
+// A whole call, forward and gradient, with memory of its own for all that it reads and writes.
+struct Call {
+  Call(Cell cell, Shape shape, bool everything) {
+    const auto [batch, time, features, units] = shape;
+    cell.features = features;
+    cell.units = units;
+    const int blocks = blocks_of(cell.kind);
+    const int64_t columns = blocks * units;
+    gates = gates_of(cell.kind);
+    states = states_of(cell.kind);
+    Run& run = gradient.run;
+    run.cell = cell;
+    run.batch = batch;
+    run.time = time;
+    run.weights = {given(features * columns), given(units * columns), given(columns), nullptr};
+    const bool two_biases = cell.kind == Kind::gru && cell.reset_after;
+    if (two_biases) run.weights.recurrent_bias = given(columns);
+    run.x = {given(batch * time * features), time * features, features, 1};
+    run.go_backwards = everything;
+    if (everything) {
+      run.mask = {bytes(batch * time), time, 1};
+      run.reset_mask = {bytes(batch * time), time, 1};
+      run.input_dropout = {given(blocks * batch * features), blocks};
+      run.recurrent_dropout = {given(batch * units), 1};
+    }
+    for (int i = 0; i < states; ++i) {
+      run.initial[i] = {given(batch * units), units, 1};
+      if (everything) run.fresh[i] = {given(batch * units), units, 1};
+      run.states[i] = {wanted(batch * time * units), time * units, units, 1};
+      run.last[i] = {wanted(batch * units), units, 1};
+      gradient.d_states[i] = {given(batch * time * units), time * units, units, 1};
+      gradient.d_last[i] = {given(batch * units), units, 1};
+      gradient.d_initial[i] = {wanted(batch * units), units, 1};
+      if (everything) gradient.d_fresh[i] = {wanted(batch * units), units, 1};
+    }
+    for (int i = 0; i < cell.kept(); ++i) {
+      run.kept[i] = {wanted(batch * time * units), time * units, units, 1};
+    }
+    for (int i = 0; i < gates; ++i) {
+      gradient.d_gates[i] = {given(batch * time * units), time * units, units, 1};
+    }
+    gradient.d_x = {wanted(batch * time * features), time * features, features, 1};
+    gradient.d_kernel = wanted(features * columns);
+    gradient.d_recurrent_kernel = wanted(units * columns);
+    gradient.d_bias = wanted(columns);
+    if (two_biases) gradient.d_recurrent_bias = wanted(columns);
+  }
+
+  const float* given(int64_t count) { return read.emplace_back(random_floats(count)).data(); }
+  const uint8_t* bytes(int64_t count) { return masks.emplace_back(random_mask(count)).data(); }
+  // Starts as what no result is, so that an element which nobody writes is found.
+  float* wanted(int64_t count) {
+    return written.emplace_back(static_cast<size_t>(count), std::nanf("")).data();
+  }
+
+  // Runs it and gives a copy of all that it wrote.
+  std::vector<Floats> operator()(const Kernels& kernels, Executor& executor) {
+    for (Floats& result : written) result.assign(result.size(), std::nanf(""));
+    Packed* packed = kernels.pack(gradient.run.cell, gradient.run.weights);
+    kernels.forward(gradient.run, packed, executor);
+    kernels.release(packed);
+    kernels.gradient(gradient, executor);
+    return written;
+  }
+
+  int gates, states;
+  Gradient gradient{};
+  // Moving the vectors leaves their elements where they are.
+  std::vector<Floats> read, written;
+  std::vector<std::vector<uint8_t>> masks;
+};
+
+bool same_bits(const Floats& a, const Floats& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+void check(const Kernels& kernels, const Cell& cell, const Shape& shape, bool everything) {
+  const auto failed = [&](const char* what, size_t result) {
+    std::fprintf(stderr, "%s, kind %d, B%d T%d F%d U%d%s: %s (result %zu)\n", kernels.name,
+                 static_cast<int>(cell.kind), static_cast<int>(shape.batch),
+                 static_cast<int>(shape.time), static_cast<int>(shape.features),
+                 static_cast<int>(shape.units), everything ? ", everything" : "", what, result);
+    ++failures;
+  };
+  Call call(cell, shape, everything);
+  Alone alone;
+  Pool two(2);
+  const std::vector<Floats> first = call(kernels, alone);
+  const std::vector<Floats> again = call(kernels, alone);
+  const std::vector<Floats> shared = call(kernels, two);
+  for (size_t i = 0; i < first.size(); ++i) {
+    for (const float value : first[i]) {
+      if (!std::isfinite(value)) {
+        failed("not all of it was written", i);
+        break;
+      }
+    }
+    if (!same_bits(first[i], again[i])) failed("a second run gave other bits", i);
+    if (!same_bits(first[i], shared[i])) failed("two threads gave other bits", i);
+  }
+}
+
+// Two callers at once, both on the one pool of the process.
+void two_callers(const Kernels& kernels) {
+  const Cell cell{Kind::lstm, false, Activation::tanh, Activation::sigmoid, 0, 0};
+  Call mine(cell, {19, 6, 7, 33}, true), theirs(cell, {1, 9, 8, 17}, false);
+  Alone alone;
+  const std::vector<Floats> expected_mine = mine(kernels, alone);
+  const std::vector<Floats> expected_theirs = theirs(kernels, alone);
+  bool same = true;
+  std::thread other([&] {
+    for (int i = 0; i < 20; ++i) same = same && theirs(kernels, pool()) == expected_theirs;
+  });
+  bool mine_same = true;
+  for (int i = 0; i < 20; ++i) mine_same = mine_same && mine(kernels, pool()) == expected_mine;
+  other.join();
+  if (!same || !mine_same) {
+    std::fprintf(stderr, "%s: two callers at once gave other numbers\n", kernels.name);
+    ++failures;
+  }
+}
+
+}  // namespace
+
+int main() {
+  int ran = 0;
+  set_threads(2);
+  for (const char* const* name = builds(); *name != nullptr; ++name) {
+    const Kernels* found = kernels(*name);
+    if (found == nullptr) continue;
+    ++ran;
+    for (const Kind kind : {Kind::simple_rnn, Kind::gru, Kind::lstm}) {
+      for (const bool reset_after : {false, true}) {
+        if (reset_after && kind != Kind::gru) continue;
+        for (const auto& [activation, recurrent] :
+             {std::pair{Activation::tanh, Activation::sigmoid},
+              std::pair{Activation::relu, Activation::hard_sigmoid}}) {
+          for (const Shape& shape : kShapes) {
+            for (const bool everything : {false, true}) {
+              check(*found, {kind, reset_after, activation, recurrent, 0, 0}, shape, everything);
+            }
+          }
+        }
+      }
+    }
+    two_callers(*found);
+  }
+  if (ran == 0) {
+    std::fprintf(stderr, "no build runs here\n");
+    return 1;
+  }
+  return failures != 0;
+}

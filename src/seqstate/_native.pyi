@@ -1,0 +1,62 @@
+"""The compiled kernels; `seqstate.kernels.native` is the way to them.
+
+An array here is a NumPy array, a tensor on the CPU, or a tuple of address, dtype ("float32" or
+"bool"), shape and strides in elements, whose memory the caller keeps alive. Names and shapes are
+those of `seqstate.kernels.call`. Results are written into the arrays that are passed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Arrays = Mapping[str, Any]
+
+def forward(
+    kind: str,
+    activation: str,
+    recurrent_activation: str,
+    reset_after: bool,
+    go_backwards: bool,
+    inputs: Arrays,
+    results: Arrays,
+    build: str | None = None,
+) -> None: ...
+def gradient(
+    kind: str,
+    activation: str,
+    recurrent_activation: str,
+    reset_after: bool,
+    go_backwards: bool,
+    inputs: Arrays,
+    results: Arrays,
+    cotangents: Arrays,
+    gradients: Arrays,
+    build: str | None = None,
+) -> None: ...
+def build_name() -> str: ...
+def builds() -> tuple[str, ...]: ...
+def runs_here(name: str) -> bool: ...
+def lanes(build: str | None = None) -> int: ...
+def fused(build: str | None = None) -> bool: ...
+def threads() -> int: ...
+def set_threads(threads: int) -> None: ...
+def peak(threads: int, seconds: float, build: str | None = None) -> float: ...
+def facts() -> dict[str, Any]: ...
+def xla_targets() -> dict[str, Any]: ...
+
+xla_api: tuple[int, int]
+
+class Cell:
+    def __init__(
+        self,
+        kind: str,
+        activation: str,
+        recurrent_activation: str,
+        reset_after: bool,
+        weights: Arrays,
+        build: str | None = None,
+    ) -> None: ...
+    def run(self, inputs: Arrays, results: Arrays, go_backwards: bool = False) -> None: ...
+
+class Stepper:
+    def __init__(self, cell: Cell, h: Any, c: Any = None) -> None: ...
+    def step(self, x: Any) -> Any: ...
