@@ -34,6 +34,8 @@ def test_importing_the_command_line_imports_no_framework():
         (["--help"], 0, "out", "tour"),
         (["tour", "--help"], 0, "out", "--quick"),
         (["trace", "--help"], 0, "out", "--layer"),
+        (["doctor", "--help"], 0, "out", "[MODEL]"),
+        (["doctor", "a.keras", "b.keras"], 2, "err", "b.keras"),
         (["trace", "model.keras"], 2, "err", "DATA"),
         (["trace", "model.keras", "x.npy"], 2, "err", "--out"),
         (["nonsense"], 2, "err", "nonsense"),

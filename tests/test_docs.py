@@ -15,6 +15,7 @@ import re
 import runpy
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -28,10 +29,18 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", *DOCS]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def is_importable(module: str) -> bool:
+    """Tell whether the framework is installed that a module is made for, as its name says."""
+    framework = module.rpartition(".")[2].partition("_")[0]
+    return framework not in ("jax", "torch", "tensorflow") or bool(find_spec(framework))
+
+
 MODULES = sorted(
     name
     for _, name, _ in pkgutil.walk_packages(seqstate.__path__, "seqstate.")
-    if not name.endswith("__main__")
+    if not name.endswith("__main__") and is_importable(name)
 )
 NOT_RUN = {"text", "console", "bash"}
 

@@ -6,8 +6,15 @@ import pytest
 
 from subprocesses import python
 
-MODULES = ("callbacks", "data", "errors", "layers")
-LIGHT = ("seqstate", "seqstate.state", "seqstate.cells", "seqstate.errors", "seqstate.cli")
+MODULES = ("callbacks", "config", "data", "errors", "layers")
+LIGHT = (
+    "seqstate",
+    "seqstate.config",
+    "seqstate.state",
+    "seqstate.cells",
+    "seqstate.errors",
+    "seqstate.cli",
+)
 
 
 @pytest.mark.parametrize("module", LIGHT)

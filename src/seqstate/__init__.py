@@ -16,6 +16,7 @@ __version__ = version("seqstate")
 # Where each name lives; it is imported when it is touched.
 _HOMES = {
     "accelerate": "seqstate.models.accelerate",
+    "doctor": "seqstate.models.doctor",
     "explain": "seqstate.models.explain",
     "get_state": "seqstate.models.state",
     "load_state": "seqstate.state_file",
@@ -26,7 +27,7 @@ _HOMES = {
     "trace": "seqstate.models.trace",
     "Trace": "seqstate.traces",
 }
-_MODULES = ("callbacks", "data", "errors", "layers")
+_MODULES = ("callbacks", "config", "data", "errors", "layers")
 __all__ = ["__version__", *_HOMES, *_MODULES]
 
 prefer_installed()

@@ -1,4 +1,4 @@
-"""The command line: `seqstate tour`, `seqstate trace`.
+"""The command line: `seqstate tour`, `seqstate trace`, `seqstate doctor`.
 
 No framework is imported here, so that `seqstate --help` answers at once.
 """
@@ -122,6 +122,24 @@ def trace(
     given = read_data(data, time)
     _quiet_frameworks()
     run_trace(_console(), model, given, out, layer or None, sample)
+
+
+@app.command()
+def doctor(
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MODEL]", help="A saved model, .keras or .h5; can be left out."),
+    ] = None,
+) -> None:
+    """Show what the native kernels find on this machine, and which layers of a model use them.
+
+    The instruction set, the threads and the backend; for each recurrent layer the path that it
+    takes, and why if that is not the native one.
+    """
+    from seqstate.commands.doctor import run_doctor
+
+    _quiet_frameworks()
+    run_doctor(_console(), model)
 
 
 def _quiet_frameworks() -> None:

@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqstate.commands.read_data import WHERE, Data
+from seqstate.commands.read_model import read_model
 from seqstate.errors import ArgumentError, DataError, message
-from seqstate.files import existing_file, whole_file
+from seqstate.files import whole_file
 from seqstate.traces import Trace
 
 OUT = {".npz": "all arrays", ".png": "a picture of one sample", ".html": "an explorer"}
@@ -62,7 +63,7 @@ def run_trace(
     """
     from seqstate.models.trace import trace
 
-    model = _load(model_path)
+    model = read_model(model_path, WHERE, "seqstate.trace(model, x)")
     seen = trace(model, _as_samples(model, data.arrays), layers)
     kind = out.suffix.lower()
     if kind == ".npz":
@@ -75,25 +76,6 @@ def run_trace(
             figure.savefig(aside)
     console.print(_table(seen))
     console.print(f"{out}: {OUT[kind]}", style="bold", soft_wrap=True)
-
-
-def _load(path: Path) -> Any:
-    import keras
-
-    import seqstate.layers  # noqa: F401 - so that Keras knows them
-
-    found = existing_file(path, WHERE)
-    try:
-        return keras.saving.load_model(found, compile=False)
-    except Exception as error:
-        raise DataError(
-            message(
-                WHERE,
-                f'"{found}" can\'t be loaded as a Keras model: {error}',
-                'Save it with model.save("model.keras"). A model with classes of your own is '
-                "traced from Python, where they are known: seqstate.trace(model, x).",
-            )
-        ) from error
 
 
 def _as_samples(model: Any, arrays: Any) -> Any:

@@ -64,7 +64,7 @@ def check_arguments(
                 "Use None to get the two outputs unmerged.",
             )
         )
-    moved = [n for n in ("returns", "return_sequences", "return_state") if n in kwargs]
+    moved = [n for n in ("returns", "return_sequences", "return_state", "kernel") if n in kwargs]
     if moved:
         raise ArgumentError(
             message(

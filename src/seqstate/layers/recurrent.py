@@ -9,10 +9,10 @@ import keras
 from keras import ops
 
 from seqstate import state as states
-from seqstate.errors import ArgumentError, message
+from seqstate.config import check_kernel
 from seqstate.kernels import choice
 from seqstate.kernels.problem import Problem, Results, Watcher
-from seqstate.layers import initial, inputs, masks
+from seqstate.layers import constructor, initial, inputs, masks
 from seqstate.layers import returns as named_results
 from seqstate.layers.carried import CarriedState
 from seqstate.layers.initial import LearnedState
@@ -46,6 +46,10 @@ class RNN(CarriedState):
             "sequence", "state", "states", "gates".
         learn_initial_state: make the initial state a trained weight (it starts at zero); rows
             also start anew from it.
+        kernel: "auto" for the native kernels where they cover the run and for the portable path
+            elsewhere, with the same numbers; "native" makes a run that they don't cover an
+            error that says why; "portable" leaves them out. `seqstate.doctor(model)` shows
+            which path a layer takes.
         **kwargs: of `keras.layers.Layer` (`name`, `dtype`, `trainable`, ...).
 
     Call arguments:
@@ -76,7 +80,8 @@ class RNN(CarriedState):
         `go_backwards`.
 
     Raises:
-        ArgumentError: a constructor argument that can't be used.
+        ArgumentError: a constructor argument that can't be used; with `kernel="native"` a run
+            that the native kernels don't cover.
         InputError: an input, a mask or lengths that don't fit.
         StateMismatchError: an initial state that does not fit.
 
@@ -104,22 +109,15 @@ class RNN(CarriedState):
         zero_output_for_mask: bool = False,
         returns: str | Sequence[str] | None = None,
         learn_initial_state: bool = False,
+        kernel: str = "auto",
         **kwargs: Any,
     ) -> None:
         if isinstance(cell, list | tuple):
             cell = StackedRNNCells(cell)
         check_cell(cell, type(self).__name__)
         check_keywords(type(self), kwargs)
-        if stateful and learn_initial_state:
-            raise ArgumentError(
-                message(
-                    type(self).__name__,
-                    "stateful=True and learn_initial_state=True exclude each other: a carried "
-                    "state would start from the learned one only once, without a gradient.",
-                    "Train with learn_initial_state=True and hand the state on yourself, with "
-                    "returns and initial_state; or carry the state and start from zeros.",
-                )
-            )
+        constructor.check_start(type(self).__name__, stateful, learn_initial_state)
+        check_kernel(kernel, type(self).__name__)
         super().__init__(**kwargs)
         self.zero_output_for_mask = zero_output_for_mask
         self.cell = cell
@@ -133,11 +131,14 @@ class RNN(CarriedState):
         self.single_state = isinstance(cell.state_size, int)
         self.state_size = _listed_sizes(cell.state_size)
         self.steps = steps_of(cell)
+        self.kernel = kernel
+        if choice.stops_jit(self.steps, kernel):
+            self.supports_jit = False
         self.returns = returns
         flags = [flag for flag in ("return_sequences", "return_state") if getattr(self, flag)]
         self.returned = named_results.read_names(returns, self.where, flags)
         if self.returned and "gates" in self.returned and not named_results.asks_all(returns):
-            self._check_has_gates()
+            constructor.check_has_gates(self.where, self.steps, cell)
         # Keras would penalize all that is returned, also gates that are only looked at.
         self._own_regularizer: Any = None
         if self.returned:
@@ -201,19 +202,9 @@ class RNN(CarriedState):
             return
         if self._carried is not None:
             self.reset_state()
-        elif sequences_shape[0] is None:
-            raise ArgumentError(
-                message(
-                    self.where,
-                    "stateful=True needs a static batch size; the input has shape "
-                    f"{tuple(sequences_shape)}.",
-                    "Start the model with keras.Input(batch_shape=(32, "
-                    f"{', '.join(map(str, sequences_shape[1:]))})), and use the same batch size "
-                    "in fit, evaluate and predict.",
-                )
-            )
-        else:
-            self._create_carried(sequences_shape[0], self.variable_dtype)
+            return
+        batch = constructor.static_batch(self.where, sequences_shape)
+        self._create_carried(batch, self.variable_dtype)
 
     # Where a run starts
 
@@ -278,15 +269,8 @@ class RNN(CarriedState):
                 inputs.check_steps(value, sequences, where, name)
         if lengths is not None:
             inputs.check_lengths(lengths, sequences, where)
-        if self.unroll and sequences.shape[1] is None:
-            raise ArgumentError(
-                message(
-                    where,
-                    f"unroll=True needs a static number of time steps; the input has shape "
-                    f"{tuple(sequences.shape)}.",
-                    "Give it in keras.Input((time, features)), or leave unroll out.",
-                )
-            )
+        if self.unroll:
+            constructor.check_static_time(where, tuple(sequences.shape))
 
     def call(
         self,
@@ -322,7 +306,7 @@ class RNN(CarriedState):
             gates="gates" in wanted or "gates" in watched,
         )
         try:
-            results = choice.run(problem)
+            results = choice.run(problem, self.kernel, self.where)
         finally:
             self.steps.end()
         if self._carried is not None:
@@ -373,16 +357,6 @@ class RNN(CarriedState):
         penalty = self._own_regularizer(value)
         self.add_loss(penalty / ops.cast(ops.shape(value)[0], penalty.dtype))
 
-    def _check_has_gates(self) -> None:
-        if not states.flatten(self.steps.gates):
-            raise ArgumentError(
-                message(
-                    self.where,
-                    f'returns asks for "gates"; {type(self.cell).__name__} has none.',
-                    "Leave it out. A cell of your own says its gates with `gate_sizes`; see RNN.",
-                )
-            )
-
     # Config
 
     def get_config(self) -> dict[str, Any]:
@@ -400,6 +374,8 @@ class RNN(CarriedState):
             config["returns"] = (
                 self.returns if isinstance(self.returns, str) else list(self.returns)
             )
+        if self.kernel != "auto":
+            config["kernel"] = self.kernel
         if self.learn_initial_state:
             config["learn_initial_state"] = True
         if self._own_regularizer is not None:

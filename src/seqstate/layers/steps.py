@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from seqstate import state as states
-from seqstate.cells import LSTM
+from seqstate.cells import KINDS, LSTM
 from seqstate.errors import ArgumentError, message
 from seqstate.layers.cell import GatedCell
 from seqstate.state import Spec, State
@@ -71,6 +71,7 @@ class GatedSteps:
         self.gates: Spec = dict.fromkeys(cell.kind.gates, sizes)
         self.output: tuple[int, ...] = sizes
         self.vectors = True
+        self._rewritten = _rewritten(type(cell))
 
     @property
     def dtype(self) -> str:
@@ -100,6 +101,12 @@ class GatedSteps:
 
     def listed(self, state: State) -> list[Any]:
         return list(state.values())
+
+    def rewritten(self) -> str | None:
+        """Name something of the cell that a class on top of ours, or its user, wrote anew."""
+        if self._rewritten is not None:
+            return self._rewritten
+        return next(iter(_COMPUTED_BY & vars(self.cell).keys()), None)
 
 
 class StackedSteps:
@@ -298,6 +305,31 @@ def _projects_ahead() -> bool:
     import jax
 
     return jax.default_backend() != "cpu"
+
+
+# The methods of a cell that settle its numbers.
+_COMPUTED_BY = {
+    "equations",
+    "project",
+    "recur",
+    "_times",
+    "input_bias",
+    "weight",
+    "dropout_masks",
+    "get_dropout_mask",
+    "get_recurrent_dropout_mask",
+    "_draw",
+}
+
+
+def _rewritten(cell_class: type[GatedCell]) -> str | None:
+    if cell_class.kind not in KINDS.values():
+        return "states and gates"
+    for name in sorted(_COMPUTED_BY):
+        maker = next(one for one in cell_class.__mro__ if name in vars(one))
+        if not maker.__module__.startswith("seqstate.layers."):
+            return name
+    return None
 
 
 _CELLS_OF_KERAS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)

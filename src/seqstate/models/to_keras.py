@@ -128,6 +128,8 @@ class _Change:
             self.problems[shown] = f"is a {name}, which Keras does not have"
             return
         node["module"], node["registered_name"] = "keras.layers", None
+        # Which kernel runs is ours to choose.
+        config.pop("kernel", None)
         if config.pop("learn_initial_state", False):
             self.problems[shown] = "learns its initial state"
         if config.pop("returns", None) is not None:
