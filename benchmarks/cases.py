@@ -104,7 +104,8 @@ class Data:
         cotangents: of `sequence` and `last_*`, and in the variant with states and gates of
             `states_c` and `gates_*` too.
         mask: `[batch, time]`, or None.
-        recurrent_dropout: `[1, batch, units]`, scaled, or None.
+        recurrent_dropout: `[1 or blocks, batch, units]`, scaled, or None: as many masks as the
+            layers draw.
     """
 
     x: Array
@@ -139,7 +140,8 @@ def data_of(case: Case) -> Data:
         cotangents |= {f"gates_{name}": normal(*every) for name in kind.gates}
     lengths = rng.integers(s.time // 2, s.time + 1, size=s.batch)
     mask = np.arange(s.time) < lengths[:, None] if case.variant == MASK else None
-    kept = (rng.random((1, *row)) < 0.8).astype(np.float32) / np.float32(0.8)
+    masks = kind.blocks if kind.gates else 1
+    kept = (rng.random((masks, *row)) < 0.8).astype(np.float32) / np.float32(0.8)
     return Data(x, weights, initial, cotangents, mask, kept if case.variant == DROPOUT else None)
 
 

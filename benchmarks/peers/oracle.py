@@ -46,7 +46,9 @@ def forward(case: Case, x: torch.Tensor, w: Tensors) -> Tensors:
     state = {
         k: torch.tensor(data.initial[k]).double() if data.initial else zeros for k in kind.states
     }
-    drop = 1.0 if data.recurrent_dropout is None else torch.tensor(data.recurrent_dropout[0])
+    drop = torch.ones(kind.blocks, 1, 1)
+    if data.recurrent_dropout is not None:
+        drop = torch.tensor(data.recurrent_dropout)
     made: dict[str, list[Any]] = {}
     for t in range(case.sizes.time):
         new, gates = STEPS[case.cell](x[:, t], state, w, drop)
@@ -64,9 +66,15 @@ def forward(case: Case, x: torch.Tensor, w: Tensors) -> Tensors:
     return stacked | {f"last_{k}": v for k, v in state.items()}
 
 
+def recur(h: Any, w: Tensors, drop: Any) -> Any:
+    """Give the state's share in all blocks, each with a dropout mask of its own."""
+    kernels = w["recurrent_kernel"].chunk(len(drop), dim=1)
+    return torch.cat([(mask * h) @ u for mask, u in zip(drop, kernels, strict=True)], dim=1)
+
+
 def lstm_step(x: Any, state: Tensors, w: Tensors, drop: Any) -> tuple[Tensors, Any]:
     """Compute one step of an LSTM."""
-    z = x @ w["kernel"] + (drop * state["h"]) @ w["recurrent_kernel"] + w["bias"]
+    z = x @ w["kernel"] + recur(state["h"], w, drop) + w["bias"]
     i, f, g, o = z.chunk(4, dim=1)
     i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
     c = f * state["c"] + i * g
@@ -77,7 +85,7 @@ def gru_step(x: Any, state: Tensors, w: Tensors, drop: Any) -> tuple[Tensors, An
     """Compute one step of a GRU with `reset_after`."""
     h = state["h"]
     from_x = x @ w["kernel"] + w["bias"][0]
-    from_h = (drop * h) @ w["recurrent_kernel"] + w["bias"][1]
+    from_h = recur(h, w, drop) + w["bias"][1]
     x_z, x_r, x_g = from_x.chunk(3, dim=1)
     h_z, h_r, h_g = from_h.chunk(3, dim=1)
     z, r = (x_z + h_z).sigmoid(), (x_r + h_r).sigmoid()
@@ -87,7 +95,7 @@ def gru_step(x: Any, state: Tensors, w: Tensors, drop: Any) -> tuple[Tensors, An
 
 def simple_rnn_step(x: Any, state: Tensors, w: Tensors, drop: Any) -> tuple[Tensors, Any]:
     """Compute one step of a SimpleRNN."""
-    h = x @ w["kernel"] + (drop * state["h"]) @ w["recurrent_kernel"] + w["bias"]
+    h = x @ w["kernel"] + recur(state["h"], w, drop) + w["bias"]
     return {"h": h.tanh()}, ()
 
 

@@ -11,6 +11,7 @@
 #include <cxxabi.h>
 #endif
 
+#include "../kernels/alone.h"
 #include "../kernels/pool.h"
 #include "arguments.h"
 #include "errors.h"

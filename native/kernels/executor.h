@@ -19,15 +19,6 @@ class Executor {
   ~Executor() = default;
 };
 
-// The calling thread alone.
-class Alone final : public Executor {
- public:
-  int threads() const override { return 1; }
-  void run(int64_t count, void (*task)(void*, int64_t), void* context) override {
-    for (int64_t i = 0; i < count; ++i) task(context, i);
-  }
-};
-
 // body(item), for each item.
 template <class Body>
 void parallel(Executor& executor, int64_t count, const Body& body) {

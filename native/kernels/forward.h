@@ -132,6 +132,8 @@ class Forward {
     const int64_t width = features_ * operands(run_.input_dropout);
     const bool copies = !reads_in_place(run_);
     float* inputs = copies ? scratch.floats(steps * run_.batch * width) : nullptr;
+    // Sums of a panel that is cut: each part has its own.
+    float* partials = scratch.floats(parts * run_.batch * S * L);
     begin(r);
     for (int64_t from = 0; from < run_.time; from += steps) {
       const int64_t count = least(steps, run_.time - from);
@@ -150,6 +152,7 @@ class Forward {
         team.work(static_cast<int>(member), [&](int64_t s, int part) {
           Rows mine = r;
           mine.ahead = ahead + s * run_.batch * row;
+          mine.partial = partials + part * run_.batch * S * L;
           compute(mine, from + s, part * panels_ / parts, (part + 1) * panels_ / parts);
         });
       };

@@ -33,11 +33,13 @@ class Vjp {
     const ChunkArrays<Layout> chunk(scratch, run_, cuts.rows * cuts.steps);
     const WeightGradients<Layout> weights(scratch, wanted_);
     take(scratch);
-    rows_ = scratch.floats(threads.threads() * row_floats());
+    // Read once: somebody may change it meanwhile.
+    const int all_threads = threads.threads();
+    rows_ = scratch.floats(all_threads * row_floats());
 
     const int64_t step =
         2 * run_.batch * blocks_of(run_.cell.kind) * units_ * (units_ + run_.cell.features);
-    const int count = step * run_.time < kSharedGradient ? 1 : threads.threads();
+    const int count = step * run_.time < kSharedGradient ? 1 : all_threads;
     const bool together = count > 1 && run_.batch < 2 * count && shares_steps();
     for (int64_t row = 0; row < run_.batch; row += cuts.rows) {
       const int64_t rows = least(cuts.rows, run_.batch - row);

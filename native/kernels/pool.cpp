@@ -1,3 +1,4 @@
+#include "alone.h"
 #include "pool.h"
 
 #include <pthread.h>
@@ -9,7 +10,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -174,8 +175,8 @@ class Pool::Team {
     try {
       workers_.reserve(static_cast<size_t>(workers));
       for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { live(); });
-    } catch (const std::system_error&) {
-      // The system gives no more threads: those that there are do the work.
+    } catch (const std::exception&) {
+      // The system gives no more threads, or no memory: those that there are do the work.
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "alone.h"
 #include "../kernels/api.h"
 #include "../kernels/pool.h"
 

@@ -92,7 +92,16 @@ def test_a_row_alone_is_a_row_in_any_batch(build, call, data):
 
 
 # Enough work that it is given to threads: few long rows share their steps, many share the rows.
-LONG = [(1, 60, 9, 66), (2, 40, 20, 70), (3, 25, 5, 129), (7, 30, 8, 40), (33, 12, 16, 50)]
+LONG = [
+    (1, 60, 9, 66),
+    (2, 40, 20, 70),
+    (3, 25, 5, 129),
+    (7, 30, 8, 40),
+    (33, 12, 16, 50),
+    # Few rows for many threads, and panels that are cut.
+    (8, 12, 64, 200),
+    (7, 10, 300, 300),
+]
 
 
 @pytest.mark.parametrize("form", ["plain", "mask", "mask and reset", "a dropout mask a block"])
@@ -105,7 +114,7 @@ def test_any_number_of_threads(cell, form):
             results = native.forward(spec, inputs)
             cotangents = cotangents_of(spec, results)
             gradients = native.gradient(spec, inputs, results, cotangents)
-        for count in (1, 2, 3, 5):
+        for count in (1, 2, 3, 5, 8):
             with threads(count):
                 assert_same_bits(native.forward(spec, inputs), results)
                 again = native.gradient(spec, inputs, results, cotangents)

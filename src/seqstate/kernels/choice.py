@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops as keras_ops
 
 from seqstate import config
@@ -30,6 +31,10 @@ def run(problem: Problem, kernel: str = "auto", where: str = "seqstate") -> Resu
     asked = _asked(kernel)
     if asked == "portable":
         return ops.portable(problem)
+    if isinstance(problem.sequences, np.ndarray):
+        # `call` of a layer, without `__call__`, which makes tensors of arrays.
+        tensor = keras_ops.convert_to_tensor(problem.sequences)
+        problem = replace(problem, sequences=tensor)
     reason = covered.why_not(problem)
     if reason is None:
         return native(problem)

@@ -108,7 +108,7 @@ def why_not_tensor(sequences: Any) -> Reason | None:
     if backend == "torch":
         return _why_not_torch(sequences)
     if backend == "tensorflow":
-        return _why_not_tensorflow()
+        return _why_not_tensorflow(sequences)
     return _why_not_jax(sequences)
 
 
@@ -121,16 +121,21 @@ def _why_not_torch(sequences: Any) -> Reason | None:
     jit: Any = torch.jit
     if jit.is_tracing() or getattr(torch.compiler, "is_exporting", bool)():
         return _EXPORTED
+    if torch.autograd.forward_ad._current_level >= 0:
+        return Reason("torch runs in forward mode", "Use gradients in reverse mode.")
     if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
         return Reason("it runs inside a transform of torch.func", "Use torch.autograd.")
     return None
 
 
-def _why_not_tensorflow() -> Reason | None:
+def _why_not_tensorflow(sequences: Any) -> Reason | None:
     import tensorflow as tf
+    from tensorflow.python.eager import forwardprop_util
     from tensorflow.python.ops import control_flow_util
 
     if tf.executing_eagerly():
+        if forwardprop_util.pack_tangents([sequences]).tangents:
+            return Reason("TensorFlow runs in forward mode", "Use a tf.GradientTape.")
         return None
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         return Reason(

@@ -40,7 +40,7 @@ def _look(backend: str) -> tuple[str, str] | None:
     if backend not in MODULES:
         return f"the backend of Keras is {backend}", f"Use one of {', '.join(MODULES)}."
     if not native.usable():
-        return native.reason() or "", "Install a C++ compiler, for instance g++, then seqstate."
+        return native.reason() or "", native.REPAIR
     module = _module()
     if backend == "jax":
         import jax

@@ -171,7 +171,7 @@ def mapped(target: Target) -> Callable[..., Any]:
         made = []
         for array, axes in zip(call_mapped(*rows), results, strict=True):
             at, sizes = axes.index("b"), list(array.shape)
-            sizes[at : at + 1] = [count, sizes[at] // count]
+            sizes[at : at + 1] = [count, sizes[at] // max(count, 1)]
             made.append(jnp.moveaxis(array.reshape(sizes), at, 0))
         return made
 

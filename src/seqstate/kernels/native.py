@@ -36,6 +36,11 @@ DENSE = (
     "recurrent_dropout",
 )
 
+REPAIR = (
+    "Install a C++ compiler, for instance g++ 12, and then: pip install --force-reinstall "
+    "--no-cache-dir --no-deps seqstate (with -v to see what the compiler says)."
+)
+
 
 @cache
 def _load() -> ModuleType | str:
@@ -43,7 +48,7 @@ def _load() -> ModuleType | str:
     try:
         module = importlib.import_module("seqstate._native")
     except ModuleNotFoundError:
-        return "seqstate was installed without a C++ compiler"
+        return "seqstate was installed without its compiled part (no C++20 compiler, or it failed)"
     except ImportError as error:
         return f"the compiled module can't be loaded: {error}"
     # The build is chosen now, so that a wrong SEQSTATE_ISA is an error and not a slow program.
@@ -70,8 +75,8 @@ def usable() -> bool:
     if why is not None:
         warnings.warn(
             f"The native kernels of seqstate are not used: {why}. Layers run on the portable "
-            "path: the same numbers, slower. Install a C++ compiler, for instance g++, and then "
-            "seqstate once more.",
+            "path: the same numbers, slower. "
+            f"{REPAIR}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -90,7 +95,7 @@ def module() -> ModuleType:
             message(
                 "seqstate.kernels.native",
                 loaded,
-                "Install a C++ compiler, for instance g++, and then seqstate once more.",
+                REPAIR,
             )
         )
     return loaded

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.python.eager import forwardprop_util
 from tensorflow.python.eager import record as tapes
 
 from seqstate.errors import ArgumentError, message
@@ -41,6 +42,8 @@ def run(spec: Spec, inputs: Mapping[str, Any]) -> dict[str, Any]:
     # was not to be seen here, outside of a `tf.function` for instance, the run is done again.
     watched = tapes.could_possibly_record()
     names, tensors = tuple(inputs), [tf.convert_to_tensor(value) for value in inputs.values()]
+    if tf.executing_eagerly() and forwardprop_util.pack_tangents(tensors).tangents:
+        raise _refused(spec, "the native kernels have no forward mode (tf.autodiff)")
     by_x = not watched or tapes.should_record_backprop([tensors[names.index("x")]])
 
     def forward(*tensors: Any) -> tuple[list[Any], Callable[..., list[Any]]]:
@@ -71,6 +74,11 @@ def _forward(spec: Spec, inputs: Mapping[str, Any]) -> dict[str, Any]:
         batch, time, _ = given["x"].shape
         shapes = _shapes(spec, batch, time, given["recurrent_kernel"].shape[0])
         made = {name: _empty(shapes[name]) for name in spec.results()}
+        if time == 0:
+            # Nothing is done: the state before the first step is the last one.
+            for name in spec.names.states:
+                made[f"last_{name}"][:] = given.get(f"initial_{name}", 0.0)
+            return made
         native.module().forward(*spec.static(), given, made)
         return made
 
@@ -99,6 +107,11 @@ def _gradient(
             part, name = path.split(" ")
             parts[part][name] = array
         made = {name: _empty(parts["input"][name].shape) for name in wanted}
+        if parts["input"]["x"].shape[1] == 0:
+            for name, gradient in made.items():
+                last = name.replace("initial_", "last_")
+                gradient[:] = parts["cotangent"].get(last, 0.0)
+            return made
         native.module().gradient(*spec.static(), *parts.values(), made)
         return made
 
@@ -120,18 +133,17 @@ def _no_second(spec: Spec, tensors: Sequence[Any], cotangents: Sequence[Any]) ->
 
     def call(arrays: dict[str, Array]) -> dict[str, Array]:
         if any(array.any() for array in arrays.values()):
-            raise ArgumentError(
-                message(
-                    f"seqstate.kernels.tensorflow_native, {spec.kind}",
-                    "the native kernels have no gradient of their gradient",
-                    'Make the layer with kernel="portable" to differentiate it twice.',
-                )
-            )
+            raise _refused(spec, "the native kernels have no gradient of their gradient")
         return {"zero": np.zeros((), np.float32)}
 
     given = {str(i): cotangent for i, cotangent in enumerate(cotangents)}
     zero = _out_of_the_graph(call, given, {"zero": ()})["zero"]
     return [tf.zeros_like(t) + zero if t.dtype.is_floating else None for t in tensors]
+
+
+def _refused(spec: Spec, what: str) -> ArgumentError:
+    where = f"seqstate.kernels.tensorflow_native, {spec.kind}"
+    return ArgumentError(message(where, what, 'Make the layer with kernel="portable" for that.'))
 
 
 def _is_zeros(tensor: Any) -> bool:

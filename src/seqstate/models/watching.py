@@ -230,7 +230,7 @@ def _repeating(seen: Seen, name: str, layer: Any, what: tuple[str, ...], steps: 
             every_step=layer.return_sequences or bool({"sequence", "states"} & set(what)),
             gates="gates" in what,
         )
-        results = choice.run(problem)
+        results = choice.run(problem, getattr(layer, "kernel", "auto"))
         steps.end()
         run = _run(layer, problem, results, what)
         if not known or _is_somebodys(layer):
