@@ -295,3 +295,59 @@ def test_an_export_of_jax_takes_the_portable_path():
     assert "seqstate_forward" not in exported.mlir_module()
     np.testing.assert_allclose(array(exported.call(X)), array(layer(X)), rtol=1e-5, atol=ATOL)
     assert "seqstate_forward" in jax.jit(lambda x: layer(x)).lower(X).as_text()
+
+
+def test_call_takes_bare_arrays_as_it_does_on_the_portable_path():
+    layer = made("GRU", "auto")
+    np.testing.assert_allclose(array(layer.call(X)), array(layer(X)), rtol=1e-5, atol=ATOL)
+
+
+# What torch itself loads for it.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+@pytest.mark.skipif(BACKEND != "torch", reason="ways of torch")
+def test_forward_mode_of_torch_has_the_tangent_of_the_portable_path():
+    import torch
+    from torch.autograd import forward_ad
+
+    tangents = []
+    for kernel in ("auto", "portable"):
+        layer = made("LSTM", kernel)
+        layer.trainable = False
+        with forward_ad.dual_level():
+            x = forward_ad.make_dual(torch.tensor(X), torch.ones(X.shape))
+            tangents.append(array(forward_ad.unpack_dual(layer(x)).tangent))
+    assert np.abs(tangents[0]).max() > 0
+    np.testing.assert_allclose(tangents[0], tangents[1], rtol=1e-5, atol=ATOL)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="ways of TensorFlow")
+def test_forward_mode_of_tensorflow_has_the_tangent_of_the_portable_path():
+    import tensorflow as tf
+
+    tangents = []
+    for kernel in ("auto", "portable"):
+        layer = made("LSTM", kernel)
+        x = tf.constant(X)
+        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as forward:
+            y = layer(x)
+        tangents.append(array(forward.jvp(y)))
+    assert np.abs(tangents[0]).max() > 0
+    np.testing.assert_allclose(tangents[0], tangents[1], rtol=1e-5, atol=ATOL)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="ways of TensorFlow")
+def test_a_function_of_unknown_time_takes_no_step_at_all():
+    import tensorflow as tf
+
+    layer = made("LSTM", "auto", return_state=True)
+    signature = [tf.TensorSpec((None, None, FEATURES)), tf.TensorSpec((None, UNITS))]
+    run = tf.function(
+        lambda x, h: layer(x, initial_state={"h": h}), input_signature=signature, autograph=False
+    )
+    h = tf.constant(np.random.default_rng(0).normal(size=(2, UNITS)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(h)
+        output, last, _ = run(tf.zeros((2, 0, FEATURES)), h)
+    np.testing.assert_array_equal(array(output), array(h))
+    np.testing.assert_array_equal(array(last), array(h))
+    np.testing.assert_array_equal(array(tape.gradient(last, h)), np.ones((2, UNITS)))
