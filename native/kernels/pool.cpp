@@ -1,4 +1,3 @@
-#include "alone.h"
 #include "pool.h"
 
 #include <pthread.h>
@@ -16,6 +15,8 @@
 
 #ifdef __linux__
 #include <sched.h>
+
+#include "alone.h"
 #endif
 
 namespace seqstate {

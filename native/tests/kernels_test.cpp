@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "alone.h"
+#include "../kernels/alone.h"
 #include "../kernels/api.h"
 #include "../kernels/pool.h"
 
@@ -23,9 +23,10 @@ struct Shape {
   int64_t batch, time, features, units;
 };
 
-// One row, one step, sizes that are no multiple of a vector, more rows than a tile has.
-constexpr Shape kShapes[] = {
-    {1, 1, 1, 1}, {1, 9, 8, 17}, {2, 3, 3, 50}, {5, 4, 1, 3}, {19, 6, 7, 33}, {1, 5, 3, 129}};
+// One row, one step, sizes that are no multiple of a vector, more rows than a tile has, and rows
+// that many threads share, with panels of weights that are cut.
+constexpr Shape kShapes[] = {{1, 1, 1, 1},   {1, 9, 8, 17}, {2, 3, 3, 50},   {5, 4, 1, 3},
+                             {19, 6, 7, 33}, {1, 5, 3, 129}, {8, 2, 64, 170}};
 
 std::mt19937 random_bits(0);
 
@@ -128,10 +129,11 @@ void check(const Kernels& kernels, const Cell& cell, const Shape& shape, bool ev
   };
   Call call(cell, shape, everything);
   Alone alone;
-  Pool two(2);
+  Pool two(2), eight(8);
   const std::vector<Floats> first = call(kernels, alone);
   const std::vector<Floats> again = call(kernels, alone);
   const std::vector<Floats> shared = call(kernels, two);
+  const std::vector<Floats> crowded = call(kernels, eight);
   for (size_t i = 0; i < first.size(); ++i) {
     for (const float value : first[i]) {
       if (!std::isfinite(value)) {
@@ -141,6 +143,7 @@ void check(const Kernels& kernels, const Cell& cell, const Shape& shape, bool ev
     }
     if (!same_bits(first[i], again[i])) failed("a second run gave other bits", i);
     if (!same_bits(first[i], shared[i])) failed("two threads gave other bits", i);
+    if (!same_bits(first[i], crowded[i])) failed("eight threads gave other bits", i);
   }
 }
 
