@@ -7,17 +7,17 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <stdexcept>
 #include <string>
-#include <exception>
 #include <thread>
 #include <vector>
 
 #ifdef __linux__
 #include <sched.h>
+#endif
 
 #include "alone.h"
-#endif
 
 namespace seqstate {
 
