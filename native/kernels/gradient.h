@@ -5,8 +5,8 @@
 
 #include "chunk.h"
 #include "executor.h"
-#include "scratch.h"
 #include "products.h"
+#include "scratch.h"
 #include "slopes.h"
 #include "steps.h"
 #include "team.h"
