@@ -42,27 +42,52 @@ template <int N>
   return e;
 }
 
-template <int N>
-[[gnu::always_inline]] inline void sigmoid(V (&x)[N]) {
-  V y[N];
-  // Near 89 the scale is infinite and the gate 0, so that it stops even an infinity.
-  SEQSTATE_EACH y[i] = max(V(-87.0f), min(V(89.0f), V(0.0f) - x[i]));
-  const Exponential<N> e = exponential(y);
-  SEQSTATE_EACH x[i] = fma(e.scale[i], V(1.0f) + e.rest[i], V(1.0f));
-  SEQSTATE_EACH x[i] = V(1.0f) / x[i];
+// A sigmoid is 1 / (1 + e^-x). Near 89 the scale is infinite and the gate 0, so that it stops even
+// an infinity.
+[[gnu::always_inline]] inline V sigmoid_exponent(V x) {
+  return max(V(-87.0f), min(V(89.0f), V(0.0f) - x));
+}
+[[gnu::always_inline]] inline V sigmoid_of(V scale, V rest) {
+  return V(1.0f) / fma(scale, V(1.0f) + rest, V(1.0f));
 }
 
 // tanh |x| = (e^2|x| - 1) / (e^2|x| + 1); it is 1 in float32 from |x| = 9.02 on.
+[[gnu::always_inline]] inline V tanh_exponent(V x) {
+  const V a = min(V(10.0f), abs(x));
+  return a + a;
+}
+[[gnu::always_inline]] inline V tanh_of(V scale, V rest, V x) {
+  const V less = fma(scale, rest, scale - V(1.0f));  // e^2|x| - 1
+  return with_sign_of(less / (less + V(2.0f)), x);
+}
+
+// The sigmoids of some numbers and the tanh of others, all side by side.
+template <int A, int B>
+[[gnu::always_inline]] inline void sigmoid_and_tanh(V (&x)[A], V (&y)[B]) {
+  constexpr int N = A + B;
+  V exponents[N];
+  SEQSTATE_EACH exponents[i] = i < A ? sigmoid_exponent(x[i]) : tanh_exponent(y[i - A]);
+  const Exponential<N> e = exponential(exponents);
+  SEQSTATE_EACH {
+    if (i < A) x[i] = sigmoid_of(e.scale[i], e.rest[i]);
+    else y[i - A] = tanh_of(e.scale[i], e.rest[i], y[i - A]);
+  }
+}
+
+template <int N>
+[[gnu::always_inline]] inline void sigmoid(V (&x)[N]) {
+  V y[N];
+  SEQSTATE_EACH y[i] = sigmoid_exponent(x[i]);
+  const Exponential<N> e = exponential(y);
+  SEQSTATE_EACH x[i] = sigmoid_of(e.scale[i], e.rest[i]);
+}
+
 template <int N>
 [[gnu::always_inline]] inline void tanh(V (&x)[N]) {
-  V a[N];
-  SEQSTATE_EACH a[i] = min(V(10.0f), abs(x[i]));
-  SEQSTATE_EACH a[i] = a[i] + a[i];
-  const Exponential<N> e = exponential(a);
-  // e^2|x| - 1
-  SEQSTATE_EACH a[i] = fma(e.scale[i], e.rest[i], e.scale[i] - V(1.0f));
-  SEQSTATE_EACH a[i] = a[i] / (a[i] + V(2.0f));
-  SEQSTATE_EACH x[i] = with_sign_of(a[i], x[i]);
+  V y[N];
+  SEQSTATE_EACH y[i] = tanh_exponent(x[i]);
+  const Exponential<N> e = exponential(y);
+  SEQSTATE_EACH x[i] = tanh_of(e.scale[i], e.rest[i], x[i]);
 }
 
 #undef SEQSTATE_EACH
@@ -112,6 +137,10 @@ struct Usual {
   [[gnu::always_inline]] void gate(V (&x)[N]) const {
     sigmoid(x);
   }
+  template <int A, int B>
+  [[gnu::always_inline]] void all(V (&gates)[A], V (&cells)[B]) const {
+    sigmoid_and_tanh(gates, cells);
+  }
   V cell_slope(V y) const { return V(1.0f) - y * y; }
   V gate_slope(V y) const { return y * (V(1.0f) - y); }
 };
@@ -127,6 +156,11 @@ struct Chosen {
   template <int N>
   void gate(V (&x)[N]) const {
     for (V& one : x) one = activate(recurrent, one);
+  }
+  template <int A, int B>
+  void all(V (&gates)[A], V (&cells)[B]) const {
+    gate(gates);
+    cell(cells);
   }
   V cell_slope(V y) const { return slope(activation, y); }
   V gate_slope(V y) const { return slope(recurrent, y); }

@@ -1,6 +1,8 @@
 // What the gradient holds of a few steps at a time: small enough to stay in the caches.
 #pragma once
 
+#include <cstring>
+
 #include "packing.h"
 #include "scratch.h"
 #include "steps.h"
@@ -22,9 +24,10 @@ struct Chunk {
 // threads find a chunk in their caches. It depends on the shapes alone, and so do the bits.
 template <class Layout>
 struct Cuts {
-  int64_t rows, steps;
+  int64_t batch, time;
+  int64_t rows, steps;  // of a chunk, at most
 
-  explicit Cuts(const Run& run) {
+  explicit Cuts(const Run& run) : batch(run.batch), time(run.time) {
     constexpr int64_t kRows = 64, kFloats = 128 * 1024;
     const int64_t blocks = ceil_div(run.batch, kRows);
     rows = ceil_div(run.batch, blocks);
@@ -36,6 +39,14 @@ struct Cuts {
     const int64_t weights = blocks_of(cell.kind) * cell.units * (cell.features + cell.units);
     const int64_t entries = weights > 2 * kFloats ? 512 : 128;
     steps = least(run.time, most(ceil_div(entries, rows), kFloats / step));
+  }
+
+  int64_t entries() const { return rows * steps; }
+  int64_t chunks() const { return ceil_div(batch, rows) * ceil_div(time, steps); }
+  Chunk chunk(int64_t n) const {
+    const int64_t of_block = ceil_div(time, steps);
+    const int64_t row = n / of_block * rows, last = time - n % of_block * steps;
+    return {row, least(rows, batch - row), most(0, last - steps), last};
   }
 };
 
@@ -60,9 +71,15 @@ struct Factors {
 
   // A row of `columns * each` numbers.
   void put(int64_t k, const float* row) const {
-    for (int64_t g = 0; g < groups(); ++g) {
-      copy_row(of(g, k), row + g * kGroup * each, 1, width(g) * each);
+    const int64_t group = kGroup * each;
+    int64_t left = columns * each;
+    float* to = data + k * group;
+    for (; left >= group; left -= group, row += group, to += stride()) {
+      // A size that is known here is copied in place.
+      if (each == 1) std::memcpy(to, row, kGroup * sizeof(float));
+      else copy_row(to, row, 1, group);
     }
+    if (left > 0) copy_row(to, row, 1, left);
   }
 };
 

@@ -12,18 +12,16 @@ namespace seqstate::SEQSTATE_BUILD {
 // the sums, in the order of the panel.
 struct Slope {
   V dh, dc;
-  V h_before, c_before, c_after;
+  V h_before, c_before;
   V kept[kMaxKept];
   V d_gates[kMaxKept];
   V dz[kMaxBlocks];
 };
 
+// `a` is the activation of the new cell state.
 template <class Act>
-[[gnu::always_inline]] inline void lstm_slope(const Act& act, Slope& s) {
+[[gnu::always_inline]] inline void lstm_slope(const Act& act, V a, Slope& s) {
   const V i = s.kept[0], f = s.kept[1], g = s.kept[2], o = s.kept[3];
-  V cell[1] = {s.c_after};
-  act.cell(cell);
-  const V a = cell[0];
   const V d_o = fma(s.dh, a, s.d_gates[3]);
   const V dc = fma(s.dh * o, act.cell_slope(a), s.dc);
   s.dz[0] = fma(dc, g, s.d_gates[0]) * act.gate_slope(i);
