@@ -23,6 +23,7 @@ LABELS = (
     "ONNX Runtime",
     "ONNX Runtime, bound",
     "lax.scan",
+    "lax.scan, unrolled",
     "Keras on JAX",
     "Keras on torch",
 )

@@ -14,10 +14,19 @@ from peers import Run
 from seqstate.cells import KINDS
 
 
+# How many steps a turn of the compiled loop does, by label.
+UNROLLED = {"lax.scan": 1, "lax.scan, unrolled": 8}
+
+
 def runs(case: Case) -> dict[str, Run]:
     """Run the scan, compiled."""
     if case.variant != PLAIN:
         return {}
+    labels = list(UNROLLED)[: 1 if case.sizes.time == 1 else None]
+    return {label: _compiled(case, UNROLLED[label]) for label in labels}
+
+
+def _compiled(case: Case, unroll: int) -> Run:
     data, states = data_of(case), KINDS[case.cell].states
     zeros = np.zeros((case.sizes.batch, case.sizes.units), np.float32)
     x = jnp.asarray(data.x.swapaxes(0, 1))
@@ -29,7 +38,8 @@ def runs(case: Case) -> dict[str, Run]:
     )
 
     def scan(weights: Any, x: Any, state: Any) -> Any:
-        return lax.scan(STEPS[case.cell](weights), state, project(weights, x))
+        step = STEPS[case.cell](weights)
+        return lax.scan(step, state, project(weights, x), unroll=unroll)
 
     @jax.jit
     def forward(weights: Any, x: Any, state: Any) -> Any:
@@ -51,7 +61,7 @@ def runs(case: Case) -> dict[str, Run]:
         found["sequence"] = np.asarray(sequence).swapaxes(0, 1)
         return found | {f"d_{k}": np.asarray(v) for k, v in gradients.items()}
 
-    return {"lax.scan": Run(call, named)}
+    return Run(call, named)
 
 
 def project(w: dict[str, Any], x: Any) -> Any:

@@ -320,6 +320,7 @@ class GradientStep {
     p.dropout = run_.recurrent_dropout;
     p.to = cotangents_.running[0] + at.row * width_;
     p.how = Product::kAdd;
+    p.back = (at.last - i) % 2 != 0;
     multiply(p, first_panel, end_panel);
   }
 

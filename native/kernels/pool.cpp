@@ -13,11 +13,8 @@
 #include <thread>
 #include <vector>
 
-#ifdef __linux__
-#include <sched.h>
-#endif
-
 #include "alone.h"
+#include "processors.h"
 
 namespace seqstate {
 
@@ -48,22 +45,6 @@ bool spin_until(Ready&& ready) {
     relax();
   }
   return false;
-}
-
-int usable_cpus() {
-#ifdef __linux__
-  // The kernel refuses a set smaller than its own, so grow until it fits.
-  for (int cpus = 1024; cpus <= (1 << 20); cpus *= 2) {
-    cpu_set_t* set = CPU_ALLOC(cpus);
-    if (set == nullptr) break;
-    const size_t size = CPU_ALLOC_SIZE(cpus);
-    const bool known = sched_getaffinity(0, size, set) == 0;
-    const int count = known ? CPU_COUNT_S(size, set) : 0;
-    CPU_FREE(set);
-    if (known) return count;
-  }
-#endif
-  return static_cast<int>(std::thread::hardware_concurrency());
 }
 
 [[noreturn]] void refuse(const std::string& where, const std::string& got) {
@@ -242,7 +223,7 @@ void Pool::run(int64_t count, void (*task)(void*, int64_t), void* context) {
 
 int configured_threads() {
   const char* text = std::getenv("SEQSTATE_NUM_THREADS");
-  if (text == nullptr || *text == '\0') return std::clamp(usable_cpus(), 1, kMaxThreads);
+  if (text == nullptr || *text == '\0') return std::min(usable_processors(), kMaxThreads);
   int threads = 0;
   const char* end = text + std::strlen(text);
   const auto [rest, error] = std::from_chars(text, end, threads);

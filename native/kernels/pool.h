@@ -35,8 +35,8 @@ class Pool final : public Executor {
   std::atomic<Team*> team_{nullptr};
 };
 
-// SEQSTATE_NUM_THREADS, or if that is not set or empty the number of CPUs that this process may
-// use. Throws std::invalid_argument if it holds anything but a number from 1 to kMaxThreads.
+// SEQSTATE_NUM_THREADS, or if that is not set or empty the number of processors that this process
+// may use. Throws std::invalid_argument if it holds anything but a number from 1 to kMaxThreads.
 int configured_threads();
 
 // The pool of the process, made on first use with configured_threads(), whose error it passes on.

@@ -40,12 +40,44 @@ struct Product {
   int64_t to_row, to_step, room;
   // Whether the sums go on from what stands there (one block, no dropout), or are added to it.
   enum { kSet, kAdd, kContinue } how;
+  // Takes panels and blocks in the opposite order. What is multiplied again and again, in turn
+  // forth and back, begins with the weights that are still in the caches.
+  bool back;
 };
 
 // Numbers of k whose weights stay in the nearest cache while the rows go by, and rows whose sums
 // wait for the next of them.
 constexpr int64_t kDepthOfPiece = 128;
 constexpr int64_t kRowsOfPiece = 48;
+
+// Whether the sums of a block are added to what stands there.
+inline bool adds(const Product& p, int block) {
+  return p.how == Product::kAdd ||
+         (p.how == Product::kSet && block != (p.back ? p.blocks - 1 : 0));
+}
+
+// The sums of a row and a block go where they belong, from column `column` on.
+template <int N>
+[[gnu::always_inline]] inline void give(const Product& p, int block, int64_t batch_row,
+                                        int64_t column, float* to, const V (&sums)[N]) {
+  const bool added = adds(p, block);
+  if (p.dropout.count == 0 && column + N * L <= p.room) {
+    SEQSTATE_UNROLL
+    for (int n = 0; n < N; ++n) (added ? V::load(to + n * L) + sums[n] : sums[n]).store(to + n * L);
+    return;
+  }
+  const int64_t columns = p.columns.columns;
+  for (int n = 0; n < N; ++n, column += L, to += L) {
+    V sum = sums[n];
+    if (p.dropout.count > 0) {
+      const int mask = p.dropout.count > 1 ? p.mask + block : 0;
+      const float* scale = mask_of(p.dropout, mask, batch_row, p.batch, columns) + column;
+      sum = sum * V::load(scale, columns - column);
+    }
+    if (added) sum = V::load(to, p.room - column) + sum;
+    sum.store(to, p.room - column);
+  }
+}
 
 // Numbers from ... to - 1 of one block, for M rows and one panel. The sums go on from `partial`
 // and back there, or to where the product goes if these are the last.
@@ -86,30 +118,67 @@ template <int M, int N>
   }
   if (to < p.depth) return store(sums, partial, N * L);
 
-  const bool adds = p.how == Product::kAdd || (p.how == Product::kSet && block > 0);
-  sums.each([&](int m, int n, V sum) {
-    if (p.dropout.count > 0) {
-      const int mask = p.dropout.count > 1 ? p.mask + block : 0;
-      const float* scale = mask_of(p.dropout, mask, rows[m], p.batch, p.columns.columns) + column;
-      sum = sum * V::load(scale + n * L, p.columns.columns - column - n * L);
+  SEQSTATE_UNROLL
+  for (int m = 0; m < M; ++m) give(p, block, rows[m], column, places[m], sums.v[m]);
+}
+
+// One row, and P blocks side by side: one of them alone would wait for its sums.
+template <int P, int N>
+[[gnu::noinline]] void multiply_row(const Product& p, int64_t m, int64_t panel, int first_block) {
+  const int64_t column = panel * p.columns.vectors * L;
+  const int64_t step = (p.first + m) / p.rows_of_step, row = (p.first + m) % p.rows_of_step;
+  const int order = p.back ? -1 : 1;
+  const float* a[P];
+  const float* b[P];
+  for (int i = 0; i < P; ++i) {
+    const int block = first_block + order * i;
+    a[i] = p.a + p.at[block] + m * p.row;
+    b[i] = p.b + block * p.block + p.columns.start(panel, p.depth);
+  }
+  Sums<P, N> sums = zeros<P, N>();
+  int64_t place = 0, vector = 0;
+  for (int64_t k = 0; k < p.depth; k += L) {
+    const int64_t count = least(L, p.depth - k);
+    for (int64_t l = 0; l < count; ++l) {
+      SEQSTATE_UNROLL
+      for (int i = 0; i < P; ++i) {
+        const V x = held(V::broadcast(a[i] + place + vector * L + l));
+        SEQSTATE_UNROLL
+        for (int n = 0; n < N; ++n) sums.add(i, n, x, V::load(b[i] + ((k + l) * N + n) * L));
+      }
     }
-    if (adds) sum = stands(m, n) + sum;
-    sum.store(places[m] + n * L, p.room - column - n * L);
-  });
+    if (++vector == p.many) {
+      vector = 0;
+      place += p.panel;
+    }
+  }
+  float* to = p.to + row * p.to_row + step * p.to_step + column;
+  SEQSTATE_UNROLL
+  for (int i = 0; i < P; ++i) {
+    give(p, first_block + order * i, p.batch_row + row, column, to, sums.v[i]);
+  }
 }
 
 // Some rows, and the columns of one panel.
 template <int N>
 void multiply_rows(const Product& p, int64_t first_row, int64_t rows, int64_t panel) {
+  const auto block_of = [&](int i) { return p.back ? p.blocks - 1 - i : i; };
+  if (rows == 1 && p.how != Product::kContinue) {
+    int i = 0;
+    for (; i + 2 <= p.blocks; i += 2) multiply_row<2, N>(p, first_row, panel, block_of(i));
+    if (i < p.blocks) multiply_row<1, N>(p, first_row, panel, block_of(i));
+    return;
+  }
   alignas(64) float partial[kRowsOfPiece * N * L];
   const int64_t pieces = rows <= tile_rows(N) ? 1 : ceil_div(p.depth, kDepthOfPiece);
   const int64_t vectors = ceil_div(p.depth, L);
-  for (int block = 0; block < p.blocks; ++block) {
+  for (int i = 0; i < p.blocks; ++i) {
     for (int64_t piece = 0; piece < pieces; ++piece) {
       const int64_t from = piece * vectors / pieces * L;
       const int64_t to = least(p.depth, (piece + 1) * vectors / pieces * L);
       in_tiles<tile_rows(N)>(rows, [&](auto size, int64_t m) {
-        multiply_tile<size(), N>(p, first_row + m, panel, block, from, to, partial + m * N * L);
+        multiply_tile<size(), N>(p, first_row + m, panel, block_of(i), from, to,
+                                 partial + m * N * L);
       });
     }
   }
@@ -118,7 +187,8 @@ void multiply_rows(const Product& p, int64_t first_row, int64_t rows, int64_t pa
 // The columns of some panels.
 [[gnu::noinline]] inline void multiply(const Product& p, int64_t first_panel, int64_t end_panel) {
   const int64_t parts = ceil_div(p.rows, kRowsOfPiece);
-  for (int64_t panel = first_panel; panel < end_panel; ++panel) {
+  for (int64_t i = 0; i < end_panel - first_panel; ++i) {
+    const int64_t panel = p.back ? end_panel - 1 - i : first_panel + i;
     with_size<4>(p.columns.vectors_of(panel), [&](auto vectors) {
       for (int64_t part = 0; part < parts; ++part) {
         const int64_t first = part * p.rows / parts, end = (part + 1) * p.rows / parts;

@@ -1,5 +1,6 @@
 // Tests of the thread pool. Prints what failed and returns 1, or prints nothing and returns 0.
 #include "../kernels/pool.h"
+#include "../kernels/processors.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -210,6 +211,16 @@ void from_the_environment() {
   CHECK(configured("") == usable);
 }
 
+void of_a_quota() {
+  using seqstate::processors_of_quota;
+  CHECK(processors_of_quota("200000 100000\n") == 2);
+  CHECK(processors_of_quota("150000 100000") == 2);
+  CHECK(processors_of_quota("20000 100000") == 1);
+  for (const char* none : {"", "max 100000", "-1\n 100000", "max", "100000", "100000 0"}) {
+    CHECK(processors_of_quota(none) == 0);
+  }
+}
+
 void of_the_process() {
   seqstate::set_threads(3);
   CHECK(&seqstate::pool() == &seqstate::pool());
@@ -241,6 +252,7 @@ int main() {
   forked();
 #endif
   from_the_environment();
+  of_a_quota();
   of_the_process();  // last: its workers are there when the process ends
   if (failures > 0) std::fprintf(stderr, "%d checks failed\n", failures.load());
   return failures > 0 ? 1 : 0;

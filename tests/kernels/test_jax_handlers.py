@@ -87,6 +87,16 @@ def test_a_jaxlib_of_another_api_is_left_alone(version, monkeypatch):
 
 
 @pytest.mark.usefixtures("anew")
+def test_kernels_that_were_built_without_the_headers_are_missed_once(monkeypatch):
+    monkeypatch.setattr(handlers.native, "module", object)
+    with pytest.warns(RuntimeWarning, match=r"built where the headers of XLA are not to be had"):
+        reason = handlers.why_not()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert handlers.why_not() == reason
+
+
+@pytest.mark.usefixtures("anew")
 def test_a_jaxlib_that_refuses_the_handlers_works_on(monkeypatch):
     def refuse(*_, **__):
         raise RuntimeError("handler registration failed")

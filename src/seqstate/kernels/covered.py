@@ -119,7 +119,7 @@ def _why_not_torch(sequences: Any) -> Reason | None:
     if sequences.device.type not in ("cpu", "meta"):
         return _elsewhere(sequences.device.type)
     jit: Any = torch.jit
-    if jit.is_tracing() or getattr(torch.compiler, "is_exporting", bool)():
+    if jit.is_tracing() or torch.compiler.is_exporting():
         return _EXPORTED
     if torch.autograd.forward_ad._current_level >= 0:
         return Reason("torch runs in forward mode", "Use gradients in reverse mode.")

@@ -30,9 +30,9 @@ def _why_not_registered() -> str | None:
     if not native.available():
         return native.reason()
     module = native.module()
-    if not hasattr(module, "xla_targets"):
-        return "the native kernels are built without the headers of XLA"
     try:
+        if not hasattr(module, "xla_targets"):
+            raise RuntimeError("they were built where the headers of XLA are not to be had")
         found, built = api(), tuple(module.xla_api)
         if found is None or found[0] != built[0] or found < built:
             shown = "none" if found is None else f"{found[0]}.{found[1]}"
@@ -43,7 +43,10 @@ def _why_not_registered() -> str | None:
             jax.ffi.register_ffi_target(name, target, platform="cpu")
     except Exception as error:  # whatever an unknown jaxlib raises
         reason = f"this jaxlib can't call the native kernels: {error}"
-        todo = "Layers take the portable path, with the same numbers. Install jaxlib 0.6 or later."
+        todo = (
+            "Layers take the portable path, with the same numbers. Install jaxlib 0.6 or later, and "
+            "where it was there, seqstate once more."
+        )
         warnings.warn(message("seqstate", reason, todo), RuntimeWarning, stacklevel=2)
         return reason
     return None
