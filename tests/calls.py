@@ -112,11 +112,11 @@ def cotangents(spec, inputs, seed=5):
     batch, time, _ = inputs["x"].shape
     units = inputs["recurrent_kernel"].shape[0]
     shapes = {"last": (batch, units), "states": (batch, time, units)}
-    shapes["kept"] = (spec.kept, batch, time, units)
+    shapes["kept"] = (time, batch, spec.kept, units)
     made = {
         name: rng.normal(size=shapes[name.split("_")[0]]).astype("float32")
         for name in spec.results()
     }
     if "kept" in made:
-        made["kept"][len(spec.names.gates) :] = 0
+        made["kept"][:, :, len(spec.names.gates) :] = 0
     return made

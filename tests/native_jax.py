@@ -98,7 +98,7 @@ def weighted_sum(spec, results, only=None):
     """
     total = 0.0
     for i, (name, value) in enumerate(sorted(results.items())):
-        value = value[: len(spec.names.gates)] if name == "kept" else value
+        value = value[:, :, : len(spec.names.gates)] if name == "kept" else value
         weights = np.random.default_rng(i).normal(size=value.shape).astype("float32")
         if only in (None, name):
             total = total + (value * weights).sum()

@@ -15,7 +15,7 @@ def run(f, spec, inputs):
     state = {name: inputs.get(f"initial_{name}", zeros) for name in names.states}
     fresh = {name: inputs.get(f"fresh_{name}", zeros) for name in names.states}
     states = {name: [] for name in names.states}
-    kept = [[] for _ in range(spec.kept)]
+    kept = []
     order = range(time)
     for t in reversed(order) if spec.go_backwards else order:
         if "reset_mask" in inputs:
@@ -35,12 +35,12 @@ def run(f, spec, inputs):
         state = new
         for name in state:
             states[name].append(state[name])
-        for made, gate in zip(kept, at, strict=True):
-            made.append(gate)
+        if at:
+            kept.append(f.stack(at, 1))
     results = {f"last_{name}": value for name, value in state.items()}
     results |= {f"states_{name}": f.stack(values, 1) for name, values in states.items()}
     if kept:
-        results["kept"] = f.stack([f.stack(values, 1) for values in kept], 0)
+        results["kept"] = f.stack(kept, 0)
     return results
 
 

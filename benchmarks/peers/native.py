@@ -121,7 +121,7 @@ def _cotangents(case: Case, data: Data, spec: Spec) -> dict[str, Array]:
     if gates:
         # What is kept beside the gates is not a result that anybody is given.
         more = [np.zeros_like(gates[0])] * (spec.kept - len(gates))
-        made["kept"] = np.stack(gates + more)
+        made["kept"] = np.ascontiguousarray(np.stack(gates + more, axis=2).swapaxes(0, 1))
     return made | known
 
 
@@ -131,5 +131,6 @@ def _forward_named(case: Case, results: dict[str, Array]) -> dict[str, Array]:
     found["sequence"] = results["states_h"]
     if case.variant == EVERY:
         found |= {f"states_{k}": results[f"states_{k}"] for k in kind.states[1:]}
-        found |= {f"gates_{k}": results["kept"][i] for i, k in enumerate(kind.gates)}
+        gates = results["kept"].transpose(2, 1, 0, 3)
+        found |= {f"gates_{k}": gates[i] for i, k in enumerate(kind.gates)}
     return found

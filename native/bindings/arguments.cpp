@@ -199,7 +199,7 @@ void RunArguments::read_results(nb::dict results) {
   const int count = run_.cell.kept();
   const Array& kept = writes(count > 0 ? wanted.take(kKept, Type::float32, true) : Array());
   if (kept.given()) {
-    kept.expect(where_, {{"kept", count}, batch, time, units});
+    kept.expect(where_, {time, batch, {"kept", count}, units});
     for (int i = 0; i < count; ++i) run_.kept[i] = kept.sequences_at(i);
   }
   wanted.nothing_left();
@@ -247,7 +247,7 @@ void GradientArguments::read_results(nb::dict results) {
   }
   if (const int count = run.cell.kept()) {
     const Array& kept = forward_.reads(given.need(kKept));
-    kept.expect(where, {{"kept", count}, batch, time, units});
+    kept.expect(where, {time, batch, {"kept", count}, units});
     kept.expect_rows(where);
     for (int i = 0; i < count; ++i) run.kept[i] = kept.sequences_at(i);
   }
@@ -274,7 +274,7 @@ void GradientArguments::read_cotangents(nb::dict cotangents) {
   const int count = run.cell.kept();
   const Array& kept = forward_.reads(count > 0 ? given.take(kKept) : Array());
   if (kept.given()) {
-    kept.expect(where, {{"kept", count}, batch, time, units});
+    kept.expect(where, {time, batch, {"kept", count}, units});
     for (int i = 0; i < gates_of(run.cell.kind); ++i) {
       const Sequences<float> gate = kept.sequences_at(i);
       gradient_.d_gates[i] = {gate.data, gate.row, gate.step, gate.unit};

@@ -56,9 +56,9 @@ class Array {
   Vectors<T> vectors() const { return {data<T>(), stride_[0], stride_[1]}; }
   template <class T>
   Sequences<T> sequences() const { return {data<T>(), stride_[0], stride_[1], stride_[2]}; }
-  // The sequences at `index` of the first of four axes.
+  // The sequences at `index` of the third of the axes [time, batch, count, size].
   Sequences<float> sequences_at(int64_t index) const {
-    return {data<float>() + index * stride_[0], stride_[1], stride_[2], stride_[3]};
+    return {data<float>() + index * stride_[2], stride_[1], stride_[0], stride_[3]};
   }
 
  private:

@@ -184,12 +184,12 @@ Run inputs_of(const Spec& spec, Arrays& arrays) {
   return run;
 }
 
-// The parts of `kept`, [count, batch, time, units].
+// The first `count` parts of `kept`, [time, batch, kept, units].
 template <class T>
 void split_kept(T* kept, int count, const Run& run, Sequences<T>* parts) {
   if (kept == nullptr) return;
-  const int64_t units = run.cell.units, size = run.batch * run.time * units;
-  for (int i = 0; i < count; ++i) parts[i] = sequences(kept + i * size, run.time, units);
+  const int64_t units = run.cell.units, row = run.cell.kept() * units;
+  for (int i = 0; i < count; ++i) parts[i] = {kept + i * units, row, run.batch * row, 1};
 }
 
 void read_results(Arrays& arrays, Run& run) {
@@ -201,7 +201,7 @@ void read_results(Arrays& arrays, Run& run) {
     run.states[i] = sequences(arrays.out(kStates[i], {batch, time, units}), time, units);
   }
   const int kept = run.cell.kept();
-  split_kept(arrays.out("kept", {kept, batch, time, units}), kept, run, run.kept);
+  split_kept(arrays.out("kept", {time, batch, kept, units}), kept, run, run.kept);
 }
 
 // What the run wrote. The gradient reads it and writes none of it.
@@ -215,7 +215,7 @@ void read_record(Arrays& arrays, Run& run) {
     }
   }
   const int kept = run.cell.kept();
-  auto* data = const_cast<float*>(arrays.in("kept", {kept, batch, time, units}));
+  auto* data = const_cast<float*>(arrays.in("kept", {time, batch, kept, units}));
   if (kept > 0 && data == nullptr && batch > 0) {
     arrays.refuse("the gradient needs what the run kept");
   }
@@ -232,7 +232,7 @@ void read_cotangents(Arrays& arrays, Gradient& gradient) {
     gradient.d_states[i] =
         sequences(arrays.in("the cotangent of states", {batch, time, units}), time, units);
   }
-  const float* gates = arrays.in("the cotangent of kept", {run.cell.kept(), batch, time, units});
+  const float* gates = arrays.in("the cotangent of kept", {time, batch, run.cell.kept(), units});
   split_kept(gates, gates_of(run.cell.kind), run, gradient.d_gates);
 }
 

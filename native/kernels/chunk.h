@@ -20,8 +20,8 @@ struct Chunk {
 };
 
 // How a run is cut into chunks: blocks of rows, each through all its steps before the next, so
-// that what the run kept of a row is read in one stretch; and of a block so many steps that two
-// threads find a chunk in their caches. It depends on the shapes alone, and so do the bits.
+// that the states of a row are read in one stretch; and of a block so many steps that two threads
+// find a chunk in their caches. It depends on the shapes alone, and so do the bits.
 template <class Layout>
 struct Cuts {
   int64_t batch, time;

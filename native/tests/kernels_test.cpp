@@ -78,11 +78,14 @@ struct Call {
       gradient.d_initial[i] = {wanted(batch * units), units, 1};
       if (everything) gradient.d_fresh[i] = {wanted(batch * units), units, 1};
     }
-    for (int i = 0; i < cell.kept(); ++i) {
-      run.kept[i] = {wanted(batch * time * units), time * units, units, 1};
-    }
-    for (int i = 0; i < gates; ++i) {
-      gradient.d_gates[i] = {given(batch * time * units), time * units, units, 1};
+    // One array of [time, batch, kept, units], as the bindings pass it.
+    if (const int64_t row = cell.kept() * units; row > 0) {
+      float* kept = wanted(time * batch * row);
+      const float* d_kept = given(time * batch * row);
+      for (int i = 0; i < cell.kept(); ++i) run.kept[i] = {kept + i * units, row, batch * row, 1};
+      for (int i = 0; i < gates; ++i) {
+        gradient.d_gates[i] = {d_kept + i * units, row, batch * row, 1};
+      }
     }
     gradient.d_x = {wanted(batch * time * features), time * features, features, 1};
     gradient.d_kernel = wanted(features * columns);

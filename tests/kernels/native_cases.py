@@ -125,7 +125,7 @@ def cotangents_of(spec: Spec, results: dict[str, Any], seed: int = 1) -> dict[st
     rng = np.random.default_rng(seed)
     found = {k: rng.uniform(-1, 1, v.shape).astype(np.float32) for k, v in results.items()}
     if "kept" in found:
-        found["kept"][len(spec.names.gates) :] = 0
+        found["kept"][:, :, len(spec.names.gates) :] = 0
     return found
 
 

@@ -94,9 +94,7 @@ def results(spec: Spec, inputs: dict[str, Any]) -> dict[str, Any]:
     for i, n in enumerate(names):
         found[f"states_{n}"] = anp.stack([s[i] for s in every], axis=1)
     if kept[0]:
-        found["kept"] = anp.stack(
-            [anp.stack([k[i] for k in kept], axis=1) for i in range(len(kept[0]))]
-        )
+        found["kept"] = anp.stack([anp.stack(k, axis=1) for k in kept])
     return {name: found[name] for name in spec.results()}
 
 
@@ -118,18 +116,16 @@ def gradient(
     moving = {k: given.pop(k) for k in DIFFERENTIABLE if k in given}
     names = list(moving)
 
+    # What is kept beside the gates is no result: it has no cotangent.
+    def counting(name: str, value: Any) -> Any:
+        return value[:, :, : len(spec.names.gates)] if name == "kept" else value
+
+    pulls = {k: counting(k, c) for k, c in as64(cotangents).items()}
+
     def weighed(values: Any) -> Any:
         moved = dict(zip(names, values, strict=True))
         found = results(spec, {**given, **moved})
-        # What is kept beside the gates is no result: it has no cotangent.
-        if "kept" in found:
-            found["kept"] = found["kept"][: len(spec.names.gates)]
-        terms = [
-            anp.sum(found[k] * as64({k: c})[k][: len(found[k])])
-            for k, c in cotangents.items()
-            if k in found
-        ]
-        return sum(terms)
+        return sum(anp.sum(counting(k, found[k]) * c) for k, c in pulls.items() if k in found)
 
     vjp, _ = make_vjp(weighed)(tuple(moving.values()))
     return dict(zip(names, vjp(1.0), strict=True))

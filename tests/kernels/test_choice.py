@@ -32,7 +32,7 @@ def calls(monkeypatch):
         shapes = {
             **dict.fromkeys(("last_h", "last_c"), (batch, units)),
             **dict.fromkeys(("states_h", "states_c"), (batch, time, units)),
-            "kept": (spec.kept, batch, time, units),
+            "kept": (time, batch, spec.kept, units),
         }
         return {
             name: ops.convert_to_tensor(numbered(shapes[name], call.RESULTS.index(name)))
@@ -169,9 +169,9 @@ def test_dropout_masks_are_one_or_one_a_block(calls, kind, made, input_masks, st
 
 def test_what_comes_back_is_named_as_the_layers_name_it(calls):
     r = layer_of("GRU", returns="all")(X)
-    kept = numbered((4, BATCH, TIME, UNITS), call.RESULTS.index("kept"))
+    kept = numbered((TIME, BATCH, 4, UNITS), call.RESULTS.index("kept"))
     for i, name in enumerate(("update", "reset", "candidate")):
-        np.testing.assert_array_equal(array(r["gates"][name]), kept[i])
+        np.testing.assert_array_equal(array(r["gates"][name]), kept[:, :, i].swapaxes(0, 1))
     sequence = numbered((BATCH, TIME, UNITS), call.RESULTS.index("states_h"))
     np.testing.assert_array_equal(array(r["sequence"]), sequence)
     np.testing.assert_array_equal(array(r["states"]["h"]), sequence)

@@ -38,7 +38,11 @@ for kind in {kinds}:
     run = lambda inputs: kernels.run(spec, inputs)
     assert collectives(run, over) == []
     t.same(jax.jit(run)(over), jax.jit(run)(inputs))
-    assert jax.jit(run)(over)["states_h"].sharding.shard_shape((8, 6, 5)) == (2, 6, 5)
+    made = jax.jit(run)(over)
+    assert made["states_h"].sharding.shard_shape((8, 6, 5)) == (2, 6, 5)
+    if spec.kept:
+        kept = made["kept"]
+        assert kept.sharding.shard_shape(kept.shape) == (6, 2, spec.kept, 5)
     found = collectives(lambda inputs: t.gradients(spec, inputs), over)
     weights = [k for k in inputs if "b" not in AXES[k]]
     assert set(found) == {{"all-reduce"}}, found

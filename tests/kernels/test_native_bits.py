@@ -62,7 +62,7 @@ def in_pieces(spec, inputs, cuts, build=None):
         state = {f"initial_{name}": results[f"last_{name}"] for name in spec.names.states}
         found.append(results)
     whole = {
-        name: np.concatenate([piece[name] for piece in found], axis=2 if name == "kept" else 1)
+        name: np.concatenate([piece[name] for piece in found], axis=0 if name == "kept" else 1)
         for name in found[-1]
         if not name.startswith("last_")
     }

@@ -258,7 +258,7 @@ def test_shapes_are_known_on_the_device_meta():
     assert {name: tuple(tensor.shape) for name, tensor in results.items()} == {
         "last_h": (2, 4),
         "states_h": (2, 5, 4),
-        "kept": (4, 2, 5, 4),
+        "kept": (5, 2, 4, 4),
     }
     assert {tensor.device.type for tensor in results.values()} == {"meta"}
     results["last_h"].sum().backward()
@@ -287,7 +287,9 @@ COMPILERS = ["aot_eager"] + (["inductor"] if shutil.which("g++") else [])
 # torch's compiler itself uses what torch has deprecated.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_compiled_gives_the_same_bits(everything, compiler):
+def test_compiled_gives_the_same_bits(everything, compiler, tmp_path, monkeypatch):
+    # Among its files, torch does not tell apart graphs whose operators gave other shapes.
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     spec, inputs, cotangents = everything
     compiled = torch.compile(native.run, fullgraph=True, backend=compiler)
     expected, by = run_and_differentiate(native.run, spec, inputs, cotangents)

@@ -19,8 +19,9 @@ Results, those with a time axis in the order of the run:
 
     last_h, last_c       [batch, units], always
     states_h, states_c   [batch, time, units], where `spec.every_step`
-    kept                 [spec.kept, batch, time, units], where `spec.keep`: the named gates in
-                         the order of `cells.py`, and what else the gradient reads
+    kept                 [time, batch, spec.kept, units], where `spec.keep`: the named gates in
+                         the order of `cells.py`, and what else the gradient reads; it goes back
+                         step by step through all rows, so a step lies in one stretch
 
 The gradient reads the inputs, `states_*` and `kept`, and the cotangents of results by the
 result's name; it gives a gradient for each float input by the input's name, dropout excepted.

@@ -50,7 +50,7 @@ AXES = {
     "last_c": "bu",
     "states_h": "btu",
     "states_c": "btu",
-    "kept": "kbtu",
+    "kept": "tbku",
 }
 RECORD = ("states_h", "states_c", "kept")
 

@@ -199,7 +199,7 @@ def empty_results(spec: Spec, inputs: Arrays) -> dict[str, Array]:
     shapes = {
         "last": (batch, units),
         "states": (batch, time, units),
-        "kept": (spec.kept, batch, time, units),
+        "kept": (time, batch, spec.kept, units),
     }
     return {name: np.empty(shapes[name.split("_")[0]], np.float32) for name in spec.results()}
 

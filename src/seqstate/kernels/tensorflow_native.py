@@ -186,7 +186,7 @@ def _out_of_the_graph(
 
 
 def _shapes(spec: Spec, batch: int | None, time: int | None, units: int | None) -> dict[str, Shape]:
-    shapes: dict[str, Shape] = {"kept": (spec.kept, batch, time, units)}
+    shapes: dict[str, Shape] = {"kept": (time, batch, spec.kept, units)}
     for name in spec.names.states:
         shapes[f"last_{name}"] = (batch, units)
         shapes[f"states_{name}"] = (batch, time, units)

@@ -87,7 +87,7 @@ def _run_fake(tensors: Tensors, text: str) -> list[Any]:
     x, units = inputs["x"], inputs["recurrent_kernel"].shape[0]
     batch, time, _ = x.shape
     shapes = {"last": (batch, units), "states": (batch, time, units)}
-    shapes["kept"] = (spec.kept, batch, time, units)
+    shapes["kept"] = (time, batch, spec.kept, units)
     return [x.new_empty(shapes[name.split("_")[0]]) for name in spec.results()]
 
 

@@ -80,7 +80,11 @@ def results_of(spec: Spec, made: Mapping[str, Any]) -> Results:
     """
     names = spec.names
     first = names.states[0]
-    gates = {name: made["kept"][i] for i, name in enumerate(names.gates)} if spec.keep else None
+    gates: dict[str, Any] | None = {} if spec.keep else None
+    if "kept" in made:
+        # Turned once for all gates; a backend whose tensors can be views copies nothing.
+        kept = ops.transpose(made["kept"], (2, 1, 0, 3))
+        gates = {name: kept[i] for i, name in enumerate(names.gates)}
     return Results(
         output=made[f"last_{first}"],
         state={name: made[f"last_{name}"] for name in names.states},
