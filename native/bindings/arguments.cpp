@@ -214,15 +214,28 @@ const Array& RunArguments::reads(Array&& array) {
 const Array& RunArguments::writes(Array&& array) {
   static const Array none;
   if (!array.given()) return none;
-  for (const std::vector<Array>* others : {&read_, &written_}) {
-    for (const Array& other : *others) {
-      if (array.overlaps(other)) {
-        refuse_input(where_, std::string(array.name()) + " shares memory with " + other.name(),
-                     "Pass results that share no memory with anything else in the call.");
-      }
-    }
-  }
+  refuse_shared(array, read_, "");
+  refuse_shared(array, written_, "");
   return written_.emplace_back(std::move(array));
+}
+
+void RunArguments::refuse_shared(const Array& written, const std::vector<Array>& others,
+                                 const char* of) const {
+  for (const Array& other : others) {
+    if (!written.overlaps(other)) continue;
+    refuse_input(where_, std::string(written.name()) + " shares memory with " + other.name() + of,
+                 "Pass results that share no memory with anything else in the call.");
+  }
+}
+
+void RunArguments::expect_apart(const RunArguments& other) const {
+  for (const Array& written : written_) {
+    refuse_shared(written, other.read_, " of another run");
+    refuse_shared(written, other.written_, " of another run");
+  }
+  for (const Array& written : other.written_) {
+    other.refuse_shared(written, read_, " of another run");
+  }
 }
 
 GradientArguments::GradientArguments(Cell cell, bool go_backwards, nb::dict inputs,

@@ -79,6 +79,8 @@ class RunArguments {
                nanobind::dict results);
 
   const Run& run() const { return run_; }
+  // Throws Refused where one of the two writes what the other one reads or writes.
+  void expect_apart(const RunArguments& other) const;
 
  private:
   friend class GradientArguments;
@@ -91,6 +93,8 @@ class RunArguments {
   // written before, so all reads come first. What they give holds until the next call.
   const Array& reads(Array&& array);
   const Array& writes(Array&& array);
+  void refuse_shared(const Array& written, const std::vector<Array>& others,
+                     const char* of) const;
 
   std::string where_;
   Run run_{};
@@ -103,6 +107,9 @@ class GradientArguments {
                     nanobind::dict cotangents, nanobind::dict gradients);
 
   const Gradient& gradient() const { return gradient_; }
+  void expect_apart(const GradientArguments& other) const {
+    forward_.expect_apart(other.forward_);
+  }
 
  private:
   void read_results(nanobind::dict results);

@@ -2,15 +2,19 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 
 #include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "../kernels/api.h"
 #include "../kernels/pool.h"
+#include "../kernels/side_by_side.h"
 #include "arguments.h"
 #include "array.h"
 #include "cell.h"
@@ -53,6 +57,66 @@ void gradient(const char* kind, const char* activation, const char* recurrent_ac
     return;
   }
   compute(3 * work_of(asked.run), [&](Executor& executor) { kernels.gradient(asked, executor); });
+}
+
+// What `forward` takes, and what `gradient` takes.
+using ForwardCall = std::tuple<std::string, std::string, std::string, bool, bool, nb::dict, nb::dict>;
+using GradientCall = std::tuple<std::string, std::string, std::string, bool, bool, nb::dict,
+                                nb::dict, nb::dict, nb::dict>;
+
+template <class Call>
+Cell cell_in(const Call& call) {
+  return cell_of(std::get<0>(call).c_str(), std::get<1>(call).c_str(),
+                           std::get<2>(call).c_str(), std::get<3>(call));
+}
+
+template <class Arguments>
+void expect_apart(const std::vector<Arguments>& all) {
+  for (size_t i = 0; i < all.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) all[j].expect_apart(all[i]);
+  }
+}
+
+void forward_calls(const std::vector<ForwardCall>& calls, const BuildName& build) {
+  const Kernels& kernels = chosen_build(build);
+  std::vector<RunArguments> arguments;
+  arguments.reserve(calls.size());
+  for (const ForwardCall& call : calls) {
+    arguments.emplace_back(cell_in(call), nullptr, std::get<4>(call), std::get<5>(call),
+                           std::get<6>(call));
+  }
+  expect_apart(arguments);
+  std::vector<const Run*> runs;
+  int64_t work = 0;
+  for (const RunArguments& one : arguments) {
+    if (one.run().batch == 0) continue;
+    runs.push_back(&one.run());
+    work += work_of(one.run());
+  }
+  compute(work, [&](Executor& executor) { forward_all(kernels, runs, executor); });
+}
+
+void gradient_calls(const std::vector<GradientCall>& calls, const BuildName& build) {
+  const Kernels& kernels = chosen_build(build);
+  std::vector<GradientArguments> arguments;
+  arguments.reserve(calls.size());
+  for (const GradientCall& call : calls) {
+    arguments.emplace_back(cell_in(call), std::get<4>(call), std::get<5>(call), std::get<6>(call),
+                           std::get<7>(call), std::get<8>(call));
+  }
+  expect_apart(arguments);
+  std::vector<const Gradient*> wanted;
+  int64_t work = 0;
+  for (const GradientArguments& one : arguments) {
+    const Gradient& asked = one.gradient();
+    if (asked.run.batch == 0) {
+      clear_weights(asked);
+      continue;
+    }
+    wanted.push_back(&asked);
+    work += 3 * work_of(asked.run);
+  }
+  compute(work, [&](Executor& executor) { gradient_all(kernels, wanted, executor); });
 }
 
 double peak(int threads, double seconds, const BuildName& build) {
@@ -120,6 +184,8 @@ NB_MODULE(_native, module) {
   module.def("gradient", &gradient, "kind"_a, "activation"_a, "recurrent_activation"_a,
              "reset_after"_a, "go_backwards"_a, "inputs"_a, "results"_a, "cotangents"_a,
              "gradients"_a, build());
+  module.def("forward_all", &forward_calls, "calls"_a, build());
+  module.def("gradient_all", &gradient_calls, "calls"_a, build());
 
   module.def("build_name", [] { return chosen_build({}).name; });
   module.def("builds", &names_of_builds);

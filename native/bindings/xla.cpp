@@ -2,113 +2,20 @@
 
 #include <algorithm>
 #include <exception>
-#include <initializer_list>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "../kernels/api.h"
 #include "../kernels/pool.h"
+#include "../kernels/side_by_side.h"
 #include "arguments.h"
+#include "xla_arrays.h"
 #include "xla_executor.h"
 
 namespace seqstate {
 
 namespace {
-
-namespace ffi = xla::ffi;
-using Shape = ffi::Span<const int64_t>;
-
-std::string text(const int64_t* sizes, size_t rank) {
-  std::string out = "(";
-  for (size_t i = 0; i < rank; ++i) out += (i ? ", " : "") + std::to_string(sizes[i]);
-  return out + (rank == 1 ? ",)" : ")");
-}
-
-template <class T>
-constexpr ffi::DataType dtype_of = ffi::DataType::F32;
-template <>
-constexpr ffi::DataType dtype_of<uint8_t> = ffi::DataType::PRED;
-
-// The operands and results of one call. The bits of `given` and `wanted` say which of those in
-// the order of call.py are there; they are taken in that order. What does not fit is remembered,
-// the first such thing only, and everything after it is null.
-class Arrays {
- public:
-  Arrays(ffi::RemainingArgs args, ffi::RemainingRets rets, int32_t given, int32_t wanted)
-      : args_(args), rets_(rets), given_(given), wanted_(wanted) {}
-
-  template <class T = float>
-  const T* in(const char* name, std::initializer_list<int64_t> shape) {
-    if (!next(given_, input_bit_)) return nullptr;
-    auto buffer = args_.get<ffi::AnyBuffer>(operand_++);
-    if (!buffer.has_value()) return missing(name);
-    return static_cast<const T*>(checked(name, *buffer, dtype_of<T>, shape));
-  }
-
-  // One mask for all blocks or one for each.
-  Dropout dropout(const char* name, int blocks, int64_t batch, int64_t size) {
-    const bool here = (given_ >> input_bit_ & 1) != 0;
-    const Shape found = here ? shape(operand_) : Shape();
-    const int count = found.size() == 3 && found[0] == 1 ? 1 : blocks;
-    const float* data = in(name, {count, batch, size});
-    return {data, data == nullptr ? 0 : count};
-  }
-
-  float* out(const char* name, std::initializer_list<int64_t> shape) {
-    if (!next(wanted_, result_bit_)) return nullptr;
-    auto buffer = rets_.get<ffi::AnyBuffer>(result_++);
-    if (!buffer.has_value()) return missing(name);
-    return static_cast<float*>(checked(name, **buffer, ffi::DataType::F32, shape));
-  }
-
-  Shape shape(size_t operand) const {
-    auto buffer = args_.get<ffi::AnyBuffer>(operand);
-    return buffer.has_value() ? buffer->dimensions() : Shape();
-  }
-
-  void refuse(std::string what) {
-    if (error_.empty()) error_ = "seqstate: " + std::move(what);
-  }
-
-  ffi::Error error() {
-    if (operand_ != args_.size() || result_ != rets_.size()) {
-      refuse("got " + std::to_string(args_.size()) + " operands and " +
-             std::to_string(rets_.size()) + " results; expected " + std::to_string(operand_) +
-             " and " + std::to_string(result_));
-    }
-    return error_.empty() ? ffi::Error::Success() : ffi::Error::InvalidArgument(error_);
-  }
-
- private:
-  static bool next(int32_t bits, int& bit) { return (bits >> bit++ & 1) != 0; }
-
-  std::nullptr_t missing(const char* name) {
-    refuse(std::string(name) + " is missing");
-    return nullptr;
-  }
-
-  void* checked(const char* name, const ffi::AnyBuffer& buffer, ffi::DataType dtype,
-                std::initializer_list<int64_t> expected) {
-    const Shape found = buffer.dimensions();
-    if (!std::equal(found.begin(), found.end(), expected.begin(), expected.end())) {
-      refuse(std::string(name) + " has shape " + text(found.begin(), found.size()) +
-             "; expected " + text(expected.begin(), expected.size()));
-    } else if (buffer.element_type() != dtype) {
-      refuse(std::string(name) + " has another dtype than " +
-             (dtype == ffi::DataType::F32 ? "float32" : "bool"));
-    } else if (buffer.untyped_data() == nullptr && buffer.element_count() > 0) {
-      refuse(std::string(name) + " has no data");
-    }
-    return error_.empty() ? buffer.untyped_data() : nullptr;
-  }
-
-  ffi::RemainingArgs args_;
-  ffi::RemainingRets rets_;
-  int32_t given_, wanted_;
-  int input_bit_ = 0, result_bit_ = 0;
-  size_t operand_ = 0, result_ = 0;
-  std::string error_;
-};
 
 // The static part of a call.
 struct Spec {
@@ -133,6 +40,7 @@ constexpr const char* kStates[] = {"states_h", "states_c"};
 // Everything that both handlers read: the inputs of call.py. Sizes follow from x and from
 // recurrent_kernel; all else must agree with them.
 Run inputs_of(const Spec& spec, Arrays& arrays) {
+  arrays.begin(spec.given, spec.wanted);
   Run run{};
   if (spec.kind < 0 || spec.kind > 2 || spec.activation < 0 || spec.activation > 4 ||
       spec.recurrent_activation < 0 || spec.recurrent_activation > 4) {
@@ -254,6 +162,21 @@ void read_gradients(Arrays& arrays, Gradient& gradient) {
   }
 }
 
+Run run_of(const Spec& spec, Arrays& arrays) {
+  Run run = inputs_of(spec, arrays);
+  read_results(arrays, run);
+  return run;
+}
+
+Gradient gradient_of(const Spec& spec, Arrays& arrays) {
+  Gradient gradient{};
+  gradient.run = inputs_of(spec, arrays);
+  read_record(arrays, gradient.run);
+  read_cotangents(arrays, gradient);
+  read_gradients(arrays, gradient);
+  return gradient;
+}
+
 // Run the kernels on XLA's threads, but on no more than this library was told to use.
 template <class Compute>
 ffi::Error on_threads_of(const ffi::ThreadPool& threads, Compute&& compute) {
@@ -276,9 +199,8 @@ ffi::Error forward(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::Remain
                    int32_t kind, int32_t activation, int32_t recurrent_activation,
                    int32_t reset_after, int32_t go_backwards, int32_t given, int32_t wanted) {
   const Spec spec{kind, activation, recurrent_activation, reset_after, go_backwards, given, wanted};
-  Arrays arrays(args, rets, given, wanted);
-  Run run = inputs_of(spec, arrays);
-  read_results(arrays, run);
+  Arrays arrays(args, rets);
+  const Run run = run_of(spec, arrays);
   if (ffi::Error error = arrays.error(); error.failure()) return error;
   if (run.batch == 0) return ffi::Error::Success();
   return on_threads_of(threads, [&](const Kernels& build, Executor& executor) {
@@ -290,12 +212,8 @@ ffi::Error gradient(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::Remai
                     int32_t kind, int32_t activation, int32_t recurrent_activation,
                     int32_t reset_after, int32_t go_backwards, int32_t given, int32_t wanted) {
   const Spec spec{kind, activation, recurrent_activation, reset_after, go_backwards, given, wanted};
-  Arrays arrays(args, rets, given, wanted);
-  Gradient gradient{};
-  gradient.run = inputs_of(spec, arrays);
-  read_record(arrays, gradient.run);
-  read_cotangents(arrays, gradient);
-  read_gradients(arrays, gradient);
+  Arrays arrays(args, rets);
+  const Gradient gradient = gradient_of(spec, arrays);
   if (ffi::Error error = arrays.error(); error.failure()) return error;
   if (gradient.run.batch == 0) {
     clear_weights(gradient);
@@ -305,6 +223,64 @@ ffi::Error gradient(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::Remai
     build.gradient(gradient, executor);
   });
 }
+
+// Several runs in one call: the numbers of each Spec, one after the other.
+
+std::vector<Spec> specs_of(ffi::Span<const int32_t> numbers, Arrays& arrays) {
+  constexpr size_t kEach = sizeof(Spec) / sizeof(int32_t);
+  std::vector<Spec> specs;
+  if (numbers.size() % kEach != 0) {
+    arrays.refuse("got " + std::to_string(numbers.size()) + " numbers; expected " +
+                  std::to_string(kEach) + " for each run");
+    return specs;
+  }
+  for (const int32_t* n = numbers.begin(); n != numbers.end(); n += kEach) {
+    specs.push_back({n[0], n[1], n[2], n[3], n[4], n[5], n[6]});
+  }
+  return specs;
+}
+
+ffi::Error forward_several(ffi::ThreadPool threads, ffi::RemainingArgs args,
+                           ffi::RemainingRets rets, ffi::Span<const int32_t> numbers) {
+  Arrays arrays(args, rets);
+  std::vector<Run> all;
+  for (const Spec& spec : specs_of(numbers, arrays)) all.push_back(run_of(spec, arrays));
+  if (ffi::Error error = arrays.error(); error.failure()) return error;
+  std::vector<const Run*> runs;
+  for (const Run& run : all) {
+    if (run.batch > 0) runs.push_back(&run);
+  }
+  return on_threads_of(threads, [&](const Kernels& build, Executor& executor) {
+    forward_all(build, runs, executor);
+  });
+}
+
+ffi::Error gradient_several(ffi::ThreadPool threads, ffi::RemainingArgs args,
+                            ffi::RemainingRets rets, ffi::Span<const int32_t> numbers) {
+  Arrays arrays(args, rets);
+  std::vector<Gradient> all;
+  for (const Spec& spec : specs_of(numbers, arrays)) all.push_back(gradient_of(spec, arrays));
+  if (ffi::Error error = arrays.error(); error.failure()) return error;
+  std::vector<const Gradient*> wanted;
+  for (const Gradient& one : all) {
+    if (one.run.batch > 0) wanted.push_back(&one);
+    else clear_weights(one);
+  }
+  return on_threads_of(threads, [&](const Kernels& build, Executor& executor) {
+    gradient_all(build, wanted, executor);
+  });
+}
+
+auto binding_of_several() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .RemainingArgs()
+      .RemainingRets()
+      .Attr<ffi::Span<const int32_t>>("numbers");
+}
+
+XLA_FFI_DEFINE_HANDLER(run_forward_all, forward_several, binding_of_several());
+XLA_FFI_DEFINE_HANDLER(run_gradient_all, gradient_several, binding_of_several());
 
 auto binding() {
   return ffi::Ffi::Bind()
@@ -330,6 +306,8 @@ void register_xla(nanobind::module_& module) {
     nanobind::dict targets;
     targets["seqstate_forward"] = nanobind::capsule(reinterpret_cast<void*>(run_forward));
     targets["seqstate_gradient"] = nanobind::capsule(reinterpret_cast<void*>(run_gradient));
+    targets["seqstate_forward_all"] = nanobind::capsule(reinterpret_cast<void*>(run_forward_all));
+    targets["seqstate_gradient_all"] = nanobind::capsule(reinterpret_cast<void*>(run_gradient_all));
     return targets;
   });
   module.attr("xla_api") = nanobind::make_tuple(XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR);

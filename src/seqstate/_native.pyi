@@ -3,9 +3,11 @@
 An array here is a NumPy array, a tensor on the CPU, or a tuple of address, dtype ("float32" or
 "bool"), shape and strides in elements, whose memory the caller keeps alive. Names and shapes are
 those of `seqstate.kernels.call`. Results are written into the arrays that are passed.
+`forward_all` and `gradient_all` take what several calls of `forward` or of `gradient` do, each as a
+tuple up to `build`; none of them may write what another one reads or writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Arrays = Mapping[str, Any]
@@ -32,6 +34,8 @@ def gradient(
     gradients: Arrays,
     build: str | None = None,
 ) -> None: ...
+def forward_all(calls: Sequence[tuple[Any, ...]], build: str | None = None) -> None: ...
+def gradient_all(calls: Sequence[tuple[Any, ...]], build: str | None = None) -> None: ...
 def build_name() -> str: ...
 def builds() -> tuple[str, ...]: ...
 def runs_here(name: str) -> bool: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,13 +18,16 @@ from seqstate.kernels.problem import Problem, Results
 from seqstate.state import State
 
 
-def run(problem: Problem, kernel: str = "auto", where: str = "seqstate") -> Results:
+def run(
+    problem: Problem, kernel: str = "auto", where: str = "seqstate", pair: Pair | None = None
+) -> Results:
     """Run a cell over a sequence with the kernel that fits.
 
     Args:
         problem: the run.
         kernel: one of `seqstate.config.KERNELS`; with "auto" what `seqstate.config.kernel` says.
         where: who runs it, for messages.
+        pair: the pair that the run belongs to, if it may be done with another one.
 
     Raises:
         ArgumentError: "native" is wanted, and the native kernels don't cover the run.
@@ -37,7 +41,7 @@ def run(problem: Problem, kernel: str = "auto", where: str = "seqstate") -> Resu
         problem = replace(problem, sequences=tensor)
     reason = covered.why_not(problem)
     if reason is None:
-        return native(problem)
+        return native([problem])[0] if pair is None else pair.run(problem)
     if asked == "native":
         raise ArgumentError(
             message(
@@ -49,42 +53,94 @@ def run(problem: Problem, kernel: str = "auto", where: str = "seqstate") -> Resu
     return ops.portable(problem)
 
 
-def native(problem: Problem) -> Results:
-    """Run one of our own cells, or a stack of them, with the native kernels."""
-    if hasattr(problem.steps, "inner"):
-        return _stack(problem)
-    spec = translate.spec_of(problem)
-    return translate.results_of(spec, frameworks.run(spec, translate.inputs_of(problem)))
+class Pair:
+    """Two layers whose runs become one native call, if the kernels cover both.
+
+    A layer knows its run only in the midst of its call, and its call ends with the results. So
+    the second layer is called from within the call of the first one, when the run of that one is
+    known; what the first one needs is there when the call of the second one ends. If the first
+    one does not come to a native run, the second one is called when the first one is done.
+    """
+
+    def __init__(self, call_second: Callable[[], Any]) -> None:
+        self._call_second = call_second
+        self._is_called = False
+        self._second: Any = None
+        self._waits: Problem | None = None
+        self._results: Results | None = None
+
+    def run(self, problem: Problem) -> Results:
+        """Run what one of the two layers has to run."""
+        if self._waits is not None:
+            self._results, results = native([self._waits, problem])
+            return results
+        if self._is_called:
+            return native([problem])[0]
+        self._waits = problem
+        self.second()
+        self._waits = None
+        return native([problem])[0] if self._results is None else self._results
+
+    def second(self) -> Any:
+        """Give what the second layer returns."""
+        if not self._is_called:
+            self._is_called = True
+            self._second = self._call_second()
+        return self._second
 
 
-def _stack(problem: Problem) -> Results:
-    """Run each cell of a stack over the whole sequence of the cell below it.
+def native(problems: Sequence[Problem]) -> list[Results]:
+    """Run our own cells, or stacks of them, with the native kernels, several at once."""
+    heights = {len(getattr(problem.steps, "inner", ())) for problem in problems}
+    if len(heights) > 1:
+        return [native([problem])[0] for problem in problems]
+    if heights != {0}:
+        return _stacks(problems)
+    specs = [translate.spec_of(problem) for problem in problems]
+    inputs = [translate.inputs_of(problem) for problem in problems]
+    made = frameworks.run_all(list(zip(specs, inputs, strict=True)))
+    return [translate.results_of(*each) for each in zip(specs, made, strict=True)]
+
+
+def _stacks(problems: Sequence[Problem]) -> list[Results]:
+    """Run each cell of stacks of one height over the whole sequence of the cell below it.
 
     That is the same as all cells step by step: no cell reads what the one above it does, and at
     a step that the mask skips, all of them stay as they were.
     """
-    p, cells = problem, problem.steps.inner
-    last = list(cells)[-1]
-    results: dict[str, Results] = {}
-    for name, steps in cells.items():
-        results[name] = native(
-            replace(
-                p,
-                steps=steps,
-                state=p.state[name],
-                fresh=p.fresh[name],
-                drawn=p.drawn[name],
-                every_step=p.every_step or name != last,
-            )
-        )
-        # The cells above the first run in the order in which that one ran.
-        p = replace(p, sequences=results[name].sequence)
-        if p.go_backwards:
-            p = replace(p, mask=_flip(p.mask), reset_mask=_flip(p.reset_mask), go_backwards=False)
+    runs = list(problems)
+    found: list[dict[str, Results]] = [{} for _ in problems]
+    for level in zip(*(p.steps.inner.items() for p in problems), strict=True):
+        own = [_of_cell(p, name, steps) for p, (name, steps) in zip(runs, level, strict=True)]
+        for i, results in enumerate(native(own)):
+            found[i][level[i][0]] = results
+            # The cells above the first run in the order in which that one ran.
+            p = runs[i] = replace(runs[i], sequences=results.sequence)
+            if p.go_backwards:
+                turned = {"mask": _flip(p.mask), "reset_mask": _flip(p.reset_mask)}
+                runs[i] = replace(p, **turned, go_backwards=False)
+    return [_of_stack(*each) for each in zip(problems, found, strict=True)]
+
+
+def _of_cell(p: Problem, name: str, steps: Any) -> Problem:
+    """Give what one cell of a stack has to run."""
+    return replace(
+        p,
+        steps=steps,
+        state=p.state[name],
+        fresh=p.fresh[name],
+        drawn=p.drawn[name],
+        every_step=p.every_step or name != list(p.steps.inner)[-1],
+    )
+
+
+def _of_stack(problem: Problem, results: dict[str, Results]) -> Results:
+    """Make the results of a stack of those of its cells."""
 
     def each(quantity: str) -> State:
         return {name: getattr(result, quantity) for name, result in results.items()}
 
+    last = list(results)[-1]
     return Results(
         output=results[last].output,
         state=each("state"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -21,6 +21,18 @@ MODULES = {
 def run(spec: Spec, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Run a call; see `seqstate.kernels.call` for what goes in and what comes out."""
     made: dict[str, Any] = _module().run(spec, inputs)
+    return made
+
+
+def run_all(calls: Sequence[tuple[Spec, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Make several calls, none of which reads what another one makes.
+
+    As one call of the kernels where the backend has a way to make one.
+    """
+    together = getattr(_module(), "run_all", None)
+    if together is None or len(calls) == 1:
+        return [run(spec, inputs) for spec, inputs in calls]
+    made: list[dict[str, Any]] = together(calls)
     return made
 
 

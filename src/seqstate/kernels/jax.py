@@ -7,7 +7,7 @@ the call itself, `jax_handlers` makes it known to XLA.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +15,13 @@ import jax
 from jax.custom_derivatives import SymbolicZero
 
 from seqstate.errors import ArgumentError, InputError, message
-from seqstate.kernels import call, jax_call, jax_devices
-from seqstate.kernels.jax_call import AXES, RECORD, WORDS
+from seqstate.kernels import call, jax_devices
+from seqstate.kernels.jax_call import AXES, RECORD, WORDS, Target, called_all, target_of
 from seqstate.kernels.jax_handlers import why_not
 from seqstate.kernels.native import MASKS
 
 Arrays = dict[str, Any]
+Specs = tuple[call.Spec, ...]
 
 
 def run(spec: call.Spec, inputs: Mapping[str, Any]) -> Arrays:
@@ -31,12 +32,25 @@ def run(spec: call.Spec, inputs: Mapping[str, Any]) -> Arrays:
             asked for.
         InputError: an array is missing, or has a shape or a dtype that the kernels can't read.
     """
+    return run_all([(spec, inputs)])[0]
+
+
+def run_all(calls: Sequence[tuple[call.Spec, Mapping[str, Any]]]) -> list[Arrays]:
+    """Make several calls of `run`, none of which reads what another one makes.
+
+    Two over the same rows and steps are one call of XLA, which never runs two calls at once.
+    """
     reason = why_not()
     if reason is not None:
         raise ArgumentError(
             message("seqstate.kernels.jax", reason, 'Say kernel="portable", or kernel="auto".')
         )
-    return _compiled(spec, {k: value for k, value in inputs.items() if value is not None})
+    specs = tuple(spec for spec, _ in calls)
+    given = tuple({k: v for k, v in inputs.items() if v is not None} for _, inputs in calls)
+    sizes = {tuple(getattr(inputs.get("x"), "shape", ()))[:2] for inputs in given}
+    if len(calls) <= 2 and len(sizes) == 1:
+        return _compiled(specs, given)
+    return [_compiled(*each)[0] for each in zip(zip(specs), zip(given), strict=True)]
 
 
 def check(spec: call.Spec, inputs: Arrays) -> None:
@@ -88,42 +102,57 @@ def _where(spec: call.Spec) -> str:
 # The gradient
 
 
-def _forward(spec: call.Spec, inputs: Arrays) -> Arrays:
-    return jax_call.called("forward", spec, spec.results(), inputs)
+def _forward(specs: Specs, inputs: tuple[Arrays, ...]) -> list[Arrays]:
+    pairs = list(zip(specs, inputs, strict=True))
+    targets = [target_of("forward", spec, spec.results(), own) for spec, own in pairs]
+    return called_all(targets, inputs)
 
 
-def _forward_rule(spec: call.Spec, inputs: Arrays) -> tuple[Arrays, Any]:
-    values = {name: primal.value for name, primal in inputs.items()}
-    wanted = tuple(name for name, primal in inputs.items() if primal.perturbed)
-    for name in wanted:
-        if name not in call.DIFFERENTIABLE:
-            what = f"a gradient by {name} is wanted, and there is none by it"
-            raise ArgumentError(message(_where(spec), what, "Pass it through lax.stop_gradient."))
-    made = _forward(replace(spec, every_step=True, keep=True), values)
-    record = {name: made[name] for name in RECORD if name in made}
+def _forward_rule(specs: Specs, inputs: tuple[Arrays, ...]) -> tuple[list[Arrays], Any]:
+    values = tuple({name: p.value for name, p in own.items()} for own in inputs)
+    wanted = [tuple(name for name, p in own.items() if p.perturbed) for own in inputs]
+    for spec, names in zip(specs, wanted, strict=True):
+        for name in names:
+            if name not in call.DIFFERENTIABLE:
+                what = f"a gradient by {name} is wanted, and there is none by it"
+                todo = "Pass it through lax.stop_gradient."
+                raise ArgumentError(message(_where(spec), what, todo))
+    # Of all of them: JAX wants as many residuals whichever inputs are differentiated by.
+    recorded = tuple(replace(spec, every_step=True, keep=True) for spec in specs)
+    made = _forward(recorded, values)
     # The names travel in the structure of the residuals, where JAX keeps what is static.
-    kept = (values, record, dict.fromkeys(wanted))
-    return {name: made[name] for name in spec.results()}, kept
+    kept = [
+        (own, {name: of[name] for name in RECORD if name in of}, dict.fromkeys(names))
+        for own, of, names in zip(values, made, wanted, strict=True)
+    ]
+    return [
+        {name: of[name] for name in s.results()} for s, of in zip(specs, made, strict=True)
+    ], kept
 
 
-def _backward_rule(spec: call.Spec, kept: Any, cotangents: Arrays) -> tuple[Arrays]:
-    inputs, record, wanted = kept
-    given = {
-        f"d_{name}": cotangents[name]
-        for name in call.RESULTS
-        if name in cotangents and not isinstance(cotangents[name], SymbolicZero)
-    }
-    results = tuple(f"d_{name}" for name in call.DIFFERENTIABLE if name in wanted)
-    none: Arrays = dict.fromkeys(inputs)
-    if not given or not results:
-        return (none,)
-    found = jax_call.called("gradient", spec, results, {**inputs, **record, **given})
-    summed = {
-        name: jax_devices.summed(found[f"d_{name}"], like=inputs[name])
-        for name in call.DIFFERENTIABLE
-        if name in wanted
-    }
-    return ({**none, **summed},)
+def _backward_rule(specs: Specs, kept: Any, cotangents: list[Arrays]) -> tuple[Any]:
+    targets: list[Target | None] = []
+    arrays: list[Arrays] = []
+    for spec, (inputs, record, wanted), arriving in zip(specs, kept, cotangents, strict=True):
+        given = {
+            f"d_{name}": arriving[name]
+            for name in call.RESULTS
+            if name in arriving and not isinstance(arriving[name], SymbolicZero)
+        }
+        results = tuple(f"d_{name}" for name in call.DIFFERENTIABLE if name in wanted)
+        own = {**inputs, **record, **given}
+        arrays.append(own)
+        targets.append(target_of("gradient", spec, results, own) if given and results else None)
+    asked = {i: target for i, target in enumerate(targets) if target is not None}
+    found: list[Arrays] = [dict.fromkeys(inputs) for inputs, _, _ in kept]
+    if not asked:
+        return (tuple(found),)
+    made = called_all(list(asked.values()), [arrays[i] for i in asked])
+    for i, gradients in zip(asked, made, strict=True):
+        for name, gradient in gradients.items():
+            of = name.removeprefix("d_")
+            found[i][of] = jax_devices.summed(gradient, like=arrays[i][of])
+    return (tuple(found),)
 
 
 _differentiable = jax.custom_vjp(_forward, nondiff_argnums=(0,))
@@ -133,7 +162,8 @@ _differentiable.defvjp(_forward_rule, _backward_rule, symbolic_zeros=True)
 
 
 @functools.partial(jax.jit, static_argnums=0, inline=True)
-def _compiled(spec: call.Spec, inputs: Arrays) -> Arrays:
+def _compiled(specs: Specs, inputs: tuple[Arrays, ...]) -> list[Arrays]:
     # Here, because it is done once for the shapes that were seen before.
-    check(spec, inputs)
-    return _differentiable(spec, inputs)
+    for spec, own in zip(specs, inputs, strict=True):
+        check(spec, own)
+    return _differentiable(specs, inputs)

@@ -1,6 +1,6 @@
 """One native call as JAX sees it: a custom call of XLA with rules for devices and for vmap.
 
-From the outside in: `called` (no gradient of its own), `mapped` (`jax.custom_batching`), split
+From the outside in: `called_all` (no gradient of its own), `mapped` (`jax.custom_batching`), split
 over devices along the batch (`jax_devices.partitioned`), and a custom call (`jax.ffi`).
 """
 
@@ -55,30 +55,35 @@ AXES = {
 RECORD = ("states_h", "states_c", "kept")
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def called(name: str, spec: call.Spec, results: tuple[str, ...], arrays: Arrays) -> Arrays:
-    """Give the results of a call by name."""
-    # In the order of the handler: JAX sorts the names of a dict on its way.
-    operands = tuple(operand for operand in GIVEN[name] if operand in arrays)
+def called_all(targets: Sequence[Target], arrays: Sequence[Arrays]) -> list[Arrays]:
+    """Give the results of one call, or of two at once, each by name."""
+    target = targets[0] if len(targets) == 1 else Two(*targets)
+    operands = [
+        own[name] for each, own in zip(targets, arrays, strict=True) for name in each.operands
+    ]
     # One call takes arrays that vary along the same axes of a mesh.
-    axes = jax_devices.axes_varying(*arrays.values())
-    given = [jax_devices.varying_along(arrays[operand], axes) for operand in operands]
-    target = Target(name, spec, operands, results)
-    made = jax_devices.over_explicit_axes(mapped(target), target)(*given)
-    return dict(zip(results, made, strict=True))
+    axes = jax_devices.axes_varying(*operands)
+    made = iter(_called(target, [jax_devices.varying_along(array, axes) for array in operands]))
+    return [{name: next(made) for name in each.results} for each in targets]
 
 
-def _refuse(_: str, spec: call.Spec, *__: Any) -> Any:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _called(target: Target | Two, given: list[Any]) -> list[Any]:
+    made: list[Any] = jax_devices.over_explicit_axes(mapped(target), target)(*given)
+    return made
+
+
+def _refuse(target: Target | Two, *_: Any) -> Any:
     raise ArgumentError(
         message(
-            f"seqstate.kernels.jax, {spec.kind}",
+            f"seqstate.kernels.jax, {target.kind}",
             "the native kernels have no gradient of their gradient",
             'Make the layer with kernel="portable" to differentiate it twice.',
         )
     )
 
 
-called.defvjp(_refuse, _refuse)
+_called.defvjp(_refuse, _refuse)
 
 
 @dataclass(frozen=True)
@@ -102,16 +107,24 @@ class Target:
         operands = [AXES[name.removeprefix("d_")] for name in self.operands]
         return operands, [AXES[name.removeprefix("d_")] for name in self.results]
 
-    def __call__(self, *arrays: Any) -> list[Any]:
-        """Call the handler."""
+    @property
+    def kind(self) -> str:
+        """The kind of the cell, for messages."""
+        return self.spec.kind
+
+    def made(self, arrays: Sequence[Any]) -> list[Any]:
+        """Give the shapes of the results."""
         operands, results = self.axes()
         sizes = {"k": self.spec.kept}
         for axes, array in zip(operands, arrays, strict=True):
             sizes.update(zip(axes, array.shape, strict=True))
         shapes = [tuple(sizes[axis] for axis in axes) for axes in results]
-        made = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+        return [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+
+    def numbers(self) -> dict[str, int]:
+        """Give what is static by name, in the order of `Spec` in native/bindings/xla.cpp."""
         spec = self.spec
-        numbers = {
+        return {
             "kind": list(KINDS).index(spec.kind),
             "activation": call.ACTIVATIONS.index(spec.activation),
             "recurrent_activation": call.ACTIVATIONS.index(spec.recurrent_activation),
@@ -120,11 +133,57 @@ class Target:
             "given": _bits(self.operands, GIVEN[self.name]),
             "wanted": _bits(self.results, WANTED[self.name]),
         }
-        attributes = {name: np.int32(value) for name, value in numbers.items()}
-        found = jax.ffi.ffi_call(f"seqstate_{self.name}", made)(*arrays, **attributes)
-        return [
-            jax_devices.varying_along(array, jax_devices.axes_varying(*arrays)) for array in found
-        ]
+
+    def __call__(self, *arrays: Any) -> list[Any]:
+        """Call the handler."""
+        attributes = {name: np.int32(value) for name, value in self.numbers().items()}
+        return _handled(f"seqstate_{self.name}", self.made(arrays), arrays, attributes)
+
+
+@dataclass(frozen=True)
+class Two:
+    """Two calls over the same rows and steps that are one: all that one has, then the other."""
+
+    first: Target
+    second: Target
+
+    @property
+    def kind(self) -> str:
+        """The kinds of the cells, for messages."""
+        return " and ".join(sorted({self.first.kind, self.second.kind}))
+
+    def axes(self) -> tuple[list[str], list[str]]:
+        """Give the letters of all axes; the sizes of the second call have letters of their own."""
+        operands, results = self.first.axes()
+        more_operands, more_results = (
+            [axes.upper().replace("B", "b").replace("T", "t") for axes in group]
+            for group in self.second.axes()
+        )
+        return operands + more_operands, results + more_results
+
+    def __call__(self, *arrays: Any) -> list[Any]:
+        """Call the handler."""
+        own = len(self.first.operands)
+        made = self.first.made(arrays[:own]) + self.second.made(arrays[own:])
+        numbers = [*self.first.numbers().values(), *self.second.numbers().values()]
+        attributes = {"numbers": np.array(numbers, np.int32)}
+        return _handled(f"seqstate_{self.first.name}_all", made, arrays, attributes)
+
+
+def _handled(
+    handler: str, made: list[Any], arrays: Sequence[Any], attributes: dict[str, Any]
+) -> list[Any]:
+    axes = jax_devices.axes_varying(*arrays)
+    found = jax.ffi.ffi_call(handler, made)(*arrays, **attributes)
+    return [jax_devices.varying_along(array, axes) for array in found]
+
+
+def target_of(name: str, spec: call.Spec, results: tuple[str, ...], arrays: Arrays) -> Target:
+    """Give the call with these arrays."""
+    # In the order of the handler: JAX sorts the names of a dict on its way.
+    return Target(
+        name, spec, tuple(operand for operand in GIVEN[name] if operand in arrays), results
+    )
 
 
 COTANGENTS = tuple(f"d_{name}" for name in call.RESULTS)
@@ -141,7 +200,7 @@ def _bits(names: Sequence[str], order: tuple[str, ...]) -> int:
 
 
 @functools.cache
-def mapped(target: Target) -> Callable[..., Any]:
+def mapped(target: Target | Two) -> Callable[..., Any]:
     """Give the call with its rule for `jax.vmap`.
 
     Sequences with the same weights are one larger batch. With weights of their own, or where a

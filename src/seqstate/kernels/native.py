@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -116,10 +116,25 @@ def forward(spec: Spec, inputs: Arrays, *, build: str | None = None) -> dict[str
         InputError: where an array is missing, unknown, or of another type or size.
         ArgumentError: where the kernels don't know a name in `spec`, or there is no such build.
     """
-    native = module()
-    given = prepared(inputs)
-    results = empty_results(spec, given)
-    native.forward(*spec.static(), given, results, build)
+    return forward_all([(spec, inputs)], build=build)[0]
+
+
+def forward_all(
+    calls: Sequence[tuple[Spec, Arrays]], *, build: str | None = None
+) -> list[dict[str, Array]]:
+    """Run several cells, each over its sequences: what `forward` gives for each of them.
+
+    Where that is faster, they run side by side, each on one thread.
+
+    Args:
+        calls: for each run what `forward` takes.
+        build: the build of the kernels; by default the one for this machine.
+    """
+    module()
+    given = [prepared(inputs) for _, inputs in calls]
+    results = [empty_results(spec, own) for (spec, _), own in zip(calls, given, strict=True)]
+    handed = [(*spec.static(), *own) for (spec, _), *own in zip(calls, given, results, strict=True)]
+    compute("forward", handed, build)
     return results
 
 
@@ -149,7 +164,44 @@ def gradient(
         InputError: where an array is missing, unknown, or of another type or size.
         ArgumentError: where the kernels don't know a name in `spec`, or there is no such build.
     """
-    native = module()
+    return gradient_all([(spec, inputs, results, cotangents, wanted)], build=build)[0]
+
+
+def gradient_all(
+    calls: Sequence[tuple[Spec, Arrays, Arrays, Arrays, Iterable[str]]],
+    *,
+    build: str | None = None,
+) -> list[dict[str, Array]]:
+    """Give the gradients of several runs: what `gradient` gives for each of them.
+
+    Args:
+        calls: for each run what `gradient` takes, and which gradients are wanted.
+        build: the build of the kernels; by default the one for this machine.
+    """
+    module()
+    handed = [_gradient_call(*call) for call in calls]
+    compute("gradient", handed, build)
+    found: list[dict[str, Array]] = [call[-1] for call in handed]
+    return found
+
+
+def compute(what: str, calls: Sequence[tuple[Any, ...]], build: str | None = None) -> None:
+    """Let the compiled module do what several calls ask for.
+
+    Args:
+        what: "forward" or "gradient".
+        calls: what the module's function of this name takes, up to the build.
+        build: the build of the kernels; by default the one for this machine.
+    """
+    if len(calls) == 1:
+        getattr(module(), what)(*calls[0], build)
+    elif calls:
+        getattr(module(), f"{what}_all")(calls, build)
+
+
+def _gradient_call(
+    spec: Spec, inputs: Arrays, results: Arrays, cotangents: Arrays, wanted: Iterable[str]
+) -> tuple[Any, ...]:
     given = prepared(inputs)
     names = [name for name in wanted if name in given]
     if unknown := set(names) - set(DIFFERENTIABLE):
@@ -162,8 +214,7 @@ def gradient(
         )
     record = {name: results[name] for name in _record(spec) if name in results}
     gradients = {name: np.empty(given[name].shape, np.float32) for name in names}
-    native.gradient(*spec.static(), given, record, dict(cotangents), gradients, build)
-    return gradients
+    return (*spec.static(), given, record, dict(cotangents), gradients)
 
 
 def prepared(inputs: Arrays) -> dict[str, Array]:

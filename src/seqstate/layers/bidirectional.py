@@ -11,8 +11,9 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.errors import NoStateError, message
+from seqstate.kernels import choice
 from seqstate.layers import initial, inputs, masks
-from seqstate.layers.directions import MERGES, check_arguments, check_pair, copied
+from seqstate.layers.directions import MERGES, can_pair, check_arguments, check_pair, copied
 from seqstate.layers.one_of_several import label
 from seqstate.layers.recurrent import RNN
 from seqstate.layers.returns import WITH_TIME, fill
@@ -221,10 +222,7 @@ class Bidirectional(keras.layers.Layer):
                 mask = masks.travelling(sequences, initial_state, True, self.where)
             self._mask_of_lengths = masks.steps_that_count(sequences, mask, lengths)
         states_in = self._split(initial_state)
-        forward, backward = (
-            layer(sequences, initial_state=states_in.get(direction), **given)
-            for direction, layer in self.directions().items()
-        )
+        forward, backward = self._both(sequences, states_in, given)
         if self.returned:
             forward, backward = (
                 {
@@ -244,6 +242,20 @@ class Bidirectional(keras.layers.Layer):
         if not self.return_state:
             return merged
         return (*(merged if self.merge_mode is None else [merged]), *last)
+
+    def _both(
+        self, sequences: Any, states_in: Mapping[str, Any], given: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """Call both layers, so that their runs can be one."""
+
+        def one(direction: str) -> Any:
+            layer, state = self.directions()[direction], states_in.get(direction)
+            return layer(sequences, initial_state=state, **given)
+
+        if all(can_pair(layer) for layer in self.directions().values()):
+            given = {**given, "pair": choice.Pair(lambda: one("backward"))}
+            return one("forward"), given["pair"].second()
+        return one("forward"), one("backward")
 
     def _merge(self, forward: Any, backward: Any) -> Any:
         return MERGES[self.merge_mode](

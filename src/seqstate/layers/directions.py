@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from seqstate.errors import ArgumentError, message
+from seqstate.layers.recurrent import RNN
 
 MERGES: dict[str | None, Callable[[Any, Any], Any]] = {
     "concat": lambda a, b: ops.concatenate([a, b], axis=-1),
@@ -73,6 +74,21 @@ def check_arguments(
                 f"Write Bidirectional(LSTM(32, {moved[0]}={kwargs[moved[0]]!r})).",
             )
         )
+
+
+def can_pair(layer: Any) -> bool:
+    """Tell whether the run of a layer may be one call with that of another layer.
+
+    Not that of a class with a call of its own, which need not know of pairs, nor that of a layer
+    whose activations Keras computes anew for the gradient: its call is made twice.
+    """
+    own = type(layer)
+    return (
+        isinstance(layer, RNN)
+        and own.call is RNN.call
+        and own.__call__ is RNN.__call__
+        and getattr(layer, "_remat_mode", None) is None
+    )
 
 
 def check_pair(forward: Any, backward: Any, where: str) -> None:
