@@ -60,14 +60,15 @@ void gradient(const char* kind, const char* activation, const char* recurrent_ac
 }
 
 // What `forward` takes, and what `gradient` takes.
-using ForwardCall = std::tuple<std::string, std::string, std::string, bool, bool, nb::dict, nb::dict>;
+using ForwardCall = std::tuple<std::string, std::string, std::string, bool, bool, nb::dict,
+                               nb::dict>;
 using GradientCall = std::tuple<std::string, std::string, std::string, bool, bool, nb::dict,
                                 nb::dict, nb::dict, nb::dict>;
 
 template <class Call>
 Cell cell_in(const Call& call) {
   return cell_of(std::get<0>(call).c_str(), std::get<1>(call).c_str(),
-                           std::get<2>(call).c_str(), std::get<3>(call));
+                 std::get<2>(call).c_str(), std::get<3>(call));
 }
 
 template <class Arguments>

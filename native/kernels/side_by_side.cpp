@@ -24,7 +24,7 @@ int64_t step_of(const Run& run) {
 
 // Whether each run gets one thread, or all threads work at one run after the other. Threads that
 // share a run with few rows wait for each other at every step, or find nothing to share: two LSTM
-// with 64 units over 100 steps on two threads take 1.35 times as long so at 1 row, 1.1 times at 4
+// with 64 units over 100 steps on two threads take 1.4 times as long so at 1 row, 1.1 times at 4
 // to 16 rows, and no longer at all at 64. More threads than runs would partly stand idle, so there
 // only rows that are too few and steps that are too short for them count.
 bool side_by_side(const std::vector<const Run*>& runs, int64_t passes, int threads) {

@@ -156,3 +156,64 @@ def test_an_export_is_refused_by_jax():
     inputs = t.arrays(spec)
     with pytest.raises(ValueError, match="seqstate_forward"):
         export.export(jax.jit(lambda x: kernels.run(spec, inputs | {"x": x})))(inputs["x"])
+
+
+# Two runs that are one call
+
+
+def two(*what):
+    specs = [t.spec_of("LSTM"), t.spec_of("GRU", go_backwards=True)]
+    return specs, [t.arrays(specs[0], *what), t.arrays(specs[1], *what, units=7, seed=1)]
+
+
+def loss(specs, given, run_all):
+    made = run_all(list(zip(specs, given, strict=True)))
+    return sum((value**2).sum() for own in made for value in own.values())
+
+
+def one_by_one(calls):
+    return [kernels.run(*call) for call in calls]
+
+
+@pytest.mark.parametrize("mapped", [("x",), ("x", "kernel", "initial_h")])
+def test_vmap_of_two_is_vmap_of_each(mapped):
+    specs, given = two("initial")
+    many = [several(inputs, mapped) for inputs in given]
+    axes = [{name: 0 if name in mapped else None for name in inputs} for inputs in given]
+
+    def run(given):
+        return kernels.run_all(list(zip(specs, given, strict=True)))
+
+    found = jax.vmap(run, in_axes=(axes,))(many)
+    for spec, inputs, own in zip(specs, many, found, strict=True):
+        t.same(own, each_alone(spec, inputs, mapped))
+
+    def slopes(given, run_all):
+        return jax.grad(lambda given: loss(specs, given, run_all))(given)
+
+    by_both = jax.vmap(lambda given: slopes(given, kernels.run_all), in_axes=(axes,))(many)
+    by_each = jax.vmap(lambda given: slopes(given, one_by_one), in_axes=(axes,))(many)
+    for own, alone in zip(by_both, by_each, strict=True):
+        t.same(own, alone)
+
+
+def test_the_second_gradient_of_two_is_refused_too():
+    specs, given = two()
+
+    def slope(scale):
+        scaled = [{**inputs, "x": scale * inputs["x"]} for inputs in given]
+        return loss(specs, scaled, kernels.run_all)
+
+    with pytest.raises(ArgumentError, match="GRU and LSTM: the native kernels have no gradient"):
+        jax.grad(jax.grad(slope))(1.0)
+
+
+def test_runs_of_other_lengths_and_more_than_two_are_calls_of_their_own():
+    specs, given = two()
+    longer = t.arrays(specs[0], time=9)
+    for calls in (
+        [(specs[0], longer), (specs[1], given[1])],
+        [*zip(specs, given, strict=True), (specs[0], longer)],
+    ):
+        for own, call in zip(kernels.run_all(calls), calls, strict=True):
+            t.same(own, kernels.run(*call))

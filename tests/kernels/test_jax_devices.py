@@ -135,3 +135,56 @@ print("ok")
 
 def test_arrays_whose_types_say_how_they_are_split(tmp_path):
     assert on_devices(EXPLICIT, tmp_path) == "ok"
+
+
+TWO = """
+import re, sys
+sys.path.insert(0, {tests!r})
+import jax, numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
+import native_jax as t
+from seqstate.kernels import jax as kernels
+from seqstate.kernels.jax_call import AXES
+
+mesh = Mesh(np.array(jax.devices()), ("a",))
+specs = [t.spec_of("LSTM"), t.spec_of("GRU", go_backwards=True)]
+given = [
+    t.arrays(specs[0], "mask", "initial", batch=8),
+    t.arrays(specs[1], "initial", batch=8, units=7, seed=1),
+]
+over = [
+    {{
+        k: jax.device_put(v, NamedSharding(mesh, P(*("a" if a == "b" else None for a in AXES[k]))))
+        for k, v in inputs.items()
+    }}
+    for inputs in given
+]
+
+def run(given):
+    return kernels.run_all(list(zip(specs, given)))
+
+def loss(given):
+    return sum((v ** 2).sum() for made in run(given) for v in made.values())
+
+def slopes(given):
+    floats = [{{k: v for k, v in own.items() if k != "mask"}} for own in given]
+    return jax.grad(lambda own: loss([{{**g, **o}} for g, o in zip(given, own)]))(floats)
+
+for function, expected in ((run, set()), (slopes, {{"all-reduce"}})):
+    text = jax.jit(function).lower(over).compile().as_text()
+    found = re.findall(
+        r"(all-gather|all-reduce|all-to-all|collective-permute)(?:-start)?\\(", text
+    )
+    assert set(found) == expected, found
+    assert 'custom_call_target="seqstate_forward"' not in text
+    assert 'custom_call_target="seqstate_forward_all"' in text
+for own, alone in zip(jax.jit(run)(over), run(given)):
+    t.same(own, alone)
+for own, alone in zip(slopes(over), slopes(given)):
+    t.near(own, alone, 1e-6)
+print("ok")
+"""
+
+
+def test_two_runs_that_are_one_call_are_split_along_the_batch_they_share(tmp_path):
+    assert on_devices(TWO, tmp_path) == "ok"

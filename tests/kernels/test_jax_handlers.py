@@ -58,6 +58,34 @@ def test_the_handler_checks_what_it_is_given(name, results, operands, numbers, w
         handler(f"seqstate_{name}", results, *operands, **numbers)
 
 
+ONE = [0, 1, 2, 0, 0, 7, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "results", "operands", "numbers", "what"),
+    [
+        ("forward", [LAST], (X, W, U), ONE[:3], "got 3 numbers; expected 7 for each run"),
+        ("forward", [LAST, LAST], (X, W, U, X, W[:2], U), ONE * 2, r"kernel has shape \(2, 5\)"),
+        (
+            "forward",
+            [LAST, LAST],
+            (X, W, U, X, W),
+            ONE * 2,
+            "x must be|recurrent_kernel is missing",
+        ),
+        ("forward", [LAST], (X, W, U, X, W, U), ONE * 2, "last_h is missing"),
+        ("forward", [LAST, LAST], (X, W, U), ONE, "got 3 operands and 2 results"),
+        ("gradient", [(W.shape, jnp.float32)], (X, W, U), [*ONE[:6], 2], "needs the states"),
+    ],
+)
+def test_the_handler_of_several_runs_checks_each(name, results, operands, numbers, what):
+    assert handlers.why_not() is None
+    results = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in results]
+    run = jax.ffi.ffi_call(f"seqstate_{name}_all", results)
+    with pytest.raises(Exception, match=what):
+        jax.block_until_ready(run(*operands, numbers=np.array(numbers, np.int32)))
+
+
 # Other versions of jaxlib
 
 

@@ -281,6 +281,77 @@ def test_the_operators_keep_what_torch_expects_of_one(cell):
     )
 
 
+def two_calls():
+    """Give the calls of two directions that share the input, and a cotangent for each result."""
+    (spec, inputs), (other, more) = calls.one("LSTM", "everything"), calls.one("GRU", "plain")
+    given = tensors(inputs), tensors(more)
+    given[1]["x"] = given[0]["x"]
+    weights = [calls.cotangents(spec, inputs), calls.cotangents(other, more)]
+    return [(spec, given[0]), (other, given[1])], weights
+
+
+def run_both_and_differentiate(run_all):
+    both, weights = two_calls()
+    made = run_all(both)
+    loss = sum(
+        (own[name] * torch.tensor(value)).sum()
+        for own, weight in zip(made, weights, strict=True)
+        for name, value in weight.items()
+    )
+    names = [(i, n) for i, (_, own) in enumerate(both) for n in own if own[n].requires_grad]
+    found = torch.autograd.grad(loss, [both[i][1][n] for i, n in names])
+    return made, dict(zip(names, found, strict=True))
+
+
+def one_by_one(both):
+    return [native.run(*call) for call in both]
+
+
+def test_two_runs_at_once_are_what_each_is_alone():
+    made, found = run_both_and_differentiate(native.run_all)
+    expected, by = run_both_and_differentiate(one_by_one)
+    for own, alone in zip(made, expected, strict=True):
+        assert_same_bits(own, alone)
+    assert_same_bits(found, by)
+
+
+def test_an_operator_of_two_runs_keeps_what_torch_expects_of_one():
+    both, _ = two_calls()
+    every = [tensor for _, given in both for tensor in given.values()]
+    specs = [native._recorded(spec) for spec, _ in both]
+    texts = [native._text(s, tuple(given)) for s, (_, given) in zip(specs, both, strict=True)]
+    torch.library.opcheck(native._run, (every, native._SEVERAL.join(texts)))
+
+
+# torch's compiler itself uses what torch has deprecated.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_two_runs_at_once_are_compiled_whole_to_the_same_bits():
+    compiled = torch.compile(native.run_all, fullgraph=True, backend="aot_eager")
+    made, found = run_both_and_differentiate(compiled)
+    expected, by = run_both_and_differentiate(native.run_all)
+    for own, alone in zip(made, expected, strict=True):
+        assert_same_bits(own, alone)
+    assert_same_bits(found, by)
+
+
+def test_a_dropout_mask_of_either_run_is_refused_a_gradient():
+    both, _ = two_calls()
+    both[0][1]["input_dropout"].requires_grad_()
+    for order in (both, both[::-1]):
+        with pytest.raises(ArgumentError, match="input_dropout requires a gradient"):
+            native.run_all(order)
+
+
+def test_a_run_that_no_gradient_follows_keeps_nothing_beside_one_that_a_gradient_follows(asked):
+    (spec, given), (other, more) = two_calls()[0]
+    still = {name: tensor.detach() for name, tensor in given.items()}
+    spec = replace(spec, every_step=False, keep=False)
+    made = native.run_all([(other, more), (spec, still)])
+    assert asked["forward"] == ["last_h", "last_c"]
+    assert made[0]["last_h"].requires_grad
+    assert not made[1]["last_h"].requires_grad
+
+
 COMPILERS = ["aot_eager"] + (["inductor"] if shutil.which("g++") else [])
 
 

@@ -314,6 +314,24 @@ def test_xla_makes_one_call_of_both():
         assert 'custom_call_target="seqstate_gradient"' not in text
 
 
+# torch's compiler itself uses what torch has deprecated.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.skipif(BACKEND != "torch", reason="torch's compiler")
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+def test_compiled_the_layer_gives_the_same_bits(calls):
+    import torch
+
+    layer = both(LSTM(UNITS, return_sequences=True))
+    compiled = torch.compile(lambda x: layer(x), backend="aot_eager")
+    found = [
+        values_and_gradients(layer, lambda tensors, one=one: one(tensors[0]), [X])
+        for one in (compiled, layer)
+    ]
+    assert [kinds for kinds in calls if kinds == ["LSTM"]] == []
+    for got, expected in zip(*([*values, *gradients] for values, gradients in found), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
 def test_a_direction_that_no_gradient_reaches_is_left_out_of_it(monkeypatch):
     """The output of one direction alone: the other one has no gradient to compute."""
     layer = both(LSTM(UNITS, return_sequences=True), None)

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -110,10 +109,40 @@ def _read(text: str) -> tuple[Spec, list[Names]]:
     return Spec(fields[0], fields[1], fields[2], *flags), lists
 
 
-def _dealt(tensors: Tensors, counts: Sequence[int]) -> list[Tensors]:
-    """Give each of several calls its share of their tensors."""
-    ends = list(accumulate(counts))
-    return [tensors[end - count : end] for end, count in zip(ends, counts, strict=True)]
+class Part(NamedTuple):
+    """One of several calls: what it is, and where among all tensors its own are.
+
+    Attributes:
+        text: its own.
+        spec: of the run.
+        lists: the names of the inputs and, for a gradient, of the cotangents and of what is wanted.
+        inputs: where the inputs are.
+        results: where the results of the run are.
+        record: where what the gradient reads of these is.
+        given: where the cotangents of a gradient are.
+    """
+
+    text: str
+    spec: Spec
+    lists: list[Names]
+    inputs: slice
+    results: slice
+    record: slice
+    given: slice
+
+
+@cache
+def _parts(text: str) -> list[Part]:
+    found: list[Part] = []
+    ends = [0, 0, 0, 0]
+    for own in text.split(_SEVERAL):
+        spec, lists = _read(own)
+        counts = [len(lists[0]), len(spec.results()), len(_record(spec))]
+        counts.append(len(lists[1]) if len(lists) > 1 else 0)
+        places = [slice(end, end + count) for end, count in zip(ends, counts, strict=True)]
+        ends = [place.stop for place in places]
+        found.append(Part(own, spec, lists, *places))
+    return found
 
 
 # The run
@@ -129,21 +158,15 @@ def _run_fake(tensors: Tensors, text: str) -> list[Any]:
     return [x.new_empty(shapes[name.split("_")[0]]) for name in spec.results()]
 
 
-def _runs(tensors: Tensors, text: str) -> list[tuple[str, Tensors]]:
-    """Give the text and the tensors of each of several runs."""
-    texts = text.split(_SEVERAL)
-    return list(zip(texts, _dealt(tensors, [len(_read(own)[1][0]) for own in texts]), strict=True))
-
-
 def _runs_fake(tensors: Tensors, text: str) -> list[Any]:
-    return [made for own, given in _runs(tensors, text) for made in _run_fake(given, own)]
+    return [made for part in _parts(text) for made in _run_fake(tensors[part.inputs], part.text)]
 
 
 def _runs_native(tensors: Tensors, text: str) -> list[Any]:
     calls, every, alive = [], [], []
-    for own, given in _runs(tensors, text):
-        spec, (names,) = _read(own)
-        made, inputs = _run_fake(given, own), _dense(names, given)
+    for part in _parts(text):
+        spec, (names,), given = part.spec, part.lists, tensors[part.inputs]
+        made, inputs = _run_fake(given, part.text), _dense(names, given)
         calls.append((*spec.static(), _memory(names, inputs), _memory(spec.results(), made)))
         every += made
         alive.append(inputs)
@@ -160,31 +183,27 @@ def _record(spec: Spec) -> list[int]:
 
 
 def _gradient_fake(tensors: Tensors, record: Tensors, cotangents: Tensors, text: str) -> list[Any]:
-    return [made for own, given in _runs(tensors, text) for made in _empty_gradients(given, own)]
+    return [made for part in _parts(text) for made in _empty_gradients(tensors, part)]
 
 
-def _empty_gradients(tensors: Tensors, text: str) -> list[Any]:
-    _, (names, _, wanted) = _read(text)
-    inputs = dict(zip(names, tensors, strict=True))
+def _empty_gradients(tensors: Tensors, part: Part) -> list[Any]:
+    names, _, wanted = part.lists
+    inputs = dict(zip(names, tensors[part.inputs], strict=True))
     return [inputs[name].new_empty(inputs[name].shape) for name in wanted]
 
 
 def _gradient_native(
     tensors: Tensors, record: Tensors, cotangents: Tensors, text: str
 ) -> list[Any]:
-    runs = _runs(tensors, text)
-    read = [_read(own) for own, _ in runs]
-    records = _dealt(record, [len(_record(spec)) for spec, _ in read])
-    every_given = _dealt(cotangents, [len(given) for _, (_, given, _) in read])
     calls, every, alive = [], [], []
-    for n, (own, arrays) in enumerate(runs):
-        spec, (names, given, wanted) = read[n]
-        made, inputs = _empty_gradients(arrays, own), _dense(names, arrays)
-        kept = tuple(spec.results()[i] for i in _record(spec))
+    for part in _parts(text):
+        spec, (names, given, wanted) = part.spec, part.lists
+        made, inputs = _empty_gradients(tensors, part), _dense(names, tensors[part.inputs])
+        read = tuple(spec.results()[i] for i in _record(spec))
         memory = (
             _memory(names, inputs),
-            _memory(kept, records[n]),
-            _memory(given, every_given[n]),
+            _memory(read, record[part.record]),
+            _memory(given, cotangents[part.given]),
             _memory(wanted, made),
         )
         calls.append((*spec.static(), *memory))
@@ -231,42 +250,34 @@ _gradient = torch.library.custom_op(
 def _remember(ctx: Any, tensors: Tensors, text: str, made: Tensors) -> None:
     ctx.set_materialize_grads(False)
     ctx.text = text
-    specs = [_read(own)[0] for own in text.split(_SEVERAL)]
-    results = _dealt(made, [len(spec.results()) for spec in specs])
-    record = [own[i] for spec, own in zip(specs, results, strict=True) for i in _record(spec)]
+    record = [made[part.results][i] for part in _parts(text) for i in _record(part.spec)]
     ctx.save_for_backward(*tensors, *record)
 
 
 def _differentiate(ctx: Any, needed: Sequence[bool], cotangents: Tensors) -> list[Any]:
     """Give the gradient by each input, or None where it is not needed."""
     saved, count = ctx.saved_tensors, len(needed)
-    runs = _runs(saved[:count], ctx.text)
-    specs = [_read(own)[0] for own, _ in runs]
-    records = _dealt(saved[count:], [len(_record(spec)) for spec in specs])
-    arriving = _dealt(cotangents, [len(spec.results()) for spec in specs])
     texts: list[str] = []
     tensors: list[Any] = []
     record: list[Any] = []
     given: list[Any] = []
     # Where the input is of which there is a gradient.
     places: list[int] = []
-    first = 0
-    for n, (own, inputs) in enumerate(runs):
-        _, (names,) = _read(own)
-        here = [first + i for i in range(len(names)) if needed[first + i]]
+    for part in _parts(ctx.text):
+        (names,), first = part.lists, part.inputs.start
+        here = [i for i in range(first, part.inputs.stop) if needed[i]]
         by_name = {
             name: cotangent
-            for name, cotangent in zip(specs[n].results(), arriving[n], strict=True)
+            for name, cotangent in zip(part.spec.results(), cotangents[part.results], strict=True)
             if cotangent is not None
         }
         if by_name and here:
             wanted = tuple(names[i - first] for i in here)
-            texts.append(_text(specs[n], names, tuple(by_name), wanted))
-            tensors += inputs
-            record += records[n]
+            texts.append(_text(part.spec, names, tuple(by_name), wanted))
+            tensors += saved[part.inputs]
+            record += saved[count + part.record.start : count + part.record.stop]
             given += by_name.values()
             places += here
-        first += len(names)
     found: list[Any] = [None] * count
     if texts:
         made = _gradient(tensors, record, given, _SEVERAL.join(texts))
