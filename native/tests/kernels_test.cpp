@@ -11,6 +11,7 @@
 #include "../kernels/alone.h"
 #include "../kernels/api.h"
 #include "../kernels/pool.h"
+#include "../kernels/side_by_side.h"
 
 namespace {
 
@@ -170,6 +171,30 @@ void two_callers(const Kernels& kernels) {
   }
 }
 
+// Two runs in one call, each on a thread of its own.
+void two_at_once(const Kernels& kernels, Kind kind) {
+  const Cell cell{kind, true, Activation::tanh, Activation::sigmoid, 0, 0};
+  constexpr Shape kShape{3, 60, 8, 40};
+  Call one(cell, kShape, false), other(cell, kShape, true);
+  Alone alone;
+  Pool two(2);
+  const std::vector<Floats> expected = one(kernels, alone), others = other(kernels, alone);
+  for (int i = 0; i < 10; ++i) {
+    for (Call* call : {&one, &other}) {
+      for (Floats& result : call->written) result.assign(result.size(), std::nanf(""));
+    }
+    forward_all(kernels, {&one.gradient.run, &other.gradient.run}, two);
+    gradient_all(kernels, {&one.gradient, &other.gradient}, two);
+    for (const auto& [call, alike] : {std::pair{&one, &expected}, std::pair{&other, &others}}) {
+      for (size_t k = 0; k < alike->size(); ++k) {
+        if (same_bits(call->written[k], (*alike)[k])) continue;
+        std::fprintf(stderr, "%s: two at once gave other bits (result %zu)\n", kernels.name, k);
+        ++failures;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -194,6 +219,7 @@ int main() {
       }
     }
     two_callers(*found);
+    for (const Kind kind : {Kind::simple_rnn, Kind::gru, Kind::lstm}) two_at_once(*found, kind);
   }
   if (ran == 0) {
     std::fprintf(stderr, "no build runs here\n");
