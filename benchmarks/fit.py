@@ -37,19 +37,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to write; a whole run knows")
     given = parser.parse_args()
     whole = set(given.backends) == set(FIT_PEERS) and set(given.shapes) == {"seq", "small"}
-    try:
-        found = run(given)
-    except (NoisyError, WorkerError) as error:
-        sys.exit(f"Thrown away: {error}. Nothing was written.")
+    found = run(given)
     text = written(found)
     print(text)
     report.save(given.out or (machine.RESULTS if whole else None), "fit", found, text)
+    if found["missing"]:
+        sys.exit(f"{len(found['missing'])} of the cases could not be measured.")
 
 
 def run(given: argparse.Namespace) -> dict[str, Any]:
     """Measure every backend at every shape."""
     machine.pin(given.threads)
-    records = []
+    records: list[dict[str, Any]] = []
+    missing: list[str] = []
     with Workers() as workers:
         native = workers.start("native", given.threads)
         probe = Probe(workers, native, given.threads)
@@ -61,14 +61,27 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
             case = Case("LSTM", shape, FIT)
             print(f"{case}: {case.sizes}", flush=True)
             for backend, worker in processes.items():
-                labels = worker.ask("prepare", case=case.as_json())["labels"]
-                pairs = [(worker, label) for label in labels]
-                taken = probe.around(lambda p=pairs: measure(p, given.rounds, 0.0), given.attempts)
-                worker.ask("drop")
-                records.append({"shape": shape, "backend": backend, "seconds": taken})
+                record = {"case": f"{shape} on {backend}", "shape": shape, "backend": backend}
+                try:
+                    labels = worker.ask("prepare", case=case.as_json())["labels"]
+                    pairs = [(worker, label) for label in labels]
+                    record["seconds"] = probe.around(
+                        lambda p=pairs: measure(p, given.rounds, 0.0), given.attempts
+                    )
+                    worker.ask("drop")
+                except (NoisyError, WorkerError) as error:
+                    missing.append(f"{record['case']}: {error}")
+                else:
+                    records.append(record | {"probe": probe.kept[-1]})
         description = machine.describe(given.threads, native.ask("describe")["own"])
         description |= probe.finish()
-    return {"machine": description, "rounds": given.rounds, "epochs": records}
+        epochs = probe.good(records, missing)
+    return {
+        "machine": description,
+        "rounds": given.rounds,
+        "epochs": epochs,
+        "missing": missing,
+    }
 
 
 def written(found: dict[str, Any]) -> str:
@@ -86,6 +99,7 @@ def written(found: dict[str, Any]) -> str:
         f"{__doc__.split(chr(10) * 2)[1]}\n"
         f"Medians of {found['rounds']} interleaved rounds, ms an epoch.\n\n"
         + table(["shape", "backend", "Keras's layer", "ours", "Keras's / ours"], rows)
+        + report.not_measured(found["missing"])
         + f"\n## The machine\n\n{described(found['machine'])}"
     )
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import machine
@@ -52,7 +54,7 @@ class Session:
             made = worker.ask("prepare", case=case.as_json(), expected=expected)
             runs += [(worker, label) for label in made["labels"]]
             errors |= made["errors"]
-        return case.as_json() | {"errors": errors} | self.measured(runs)
+        return case.as_json() | {"errors": errors} | self.measured(str(case), runs)
 
     def variants(self, case: Case) -> dict[str, Any]:
         """Measure what our own kernel takes for more than the plain work."""
@@ -63,9 +65,9 @@ class Session:
             made = self.native.ask("add", case=varied.as_json(), expected=self.expected(varied))
             # The first label is of the run that `ours` stands for.
             runs.append((self.native, made["labels"][0]))
-        return case.as_json() | self.measured(runs)
+        return case.as_json() | self.measured(f"variants of {case}", runs)
 
-    def measured(self, runs: list[tuple[Worker, str]]) -> dict[str, Any]:
+    def measured(self, name: str, runs: list[tuple[Worker, str]]) -> dict[str, Any]:
         """Measure runs in turn, between two probes."""
         given = self.given
         taken = self.probe.around(
@@ -73,31 +75,45 @@ class Session:
         )
         for worker in self.peers:
             worker.ask("drop")
-        return {"seconds": taken, "gflops": sum(self.probe.kept[-1]) / 2}
+        probe = self.probe.kept[-1]
+        return {"case": name, "seconds": taken, "probe": probe, "gflops": sum(probe) / 2}
 
 
 def run(given: argparse.Namespace) -> dict[str, Any]:
     """Measure all that is asked for."""
     machine.pin(given.threads)
     cases = cases_of(given.cells, given.shapes)
-    found: dict[str, Any] = {"rounds": given.rounds, "peers": [], "variants": [], "memory": []}
+    found: dict[str, Any] = {"rounds": given.rounds}
+    found |= {part: [] for part in (*PARTS, "missing")}
+
+    def add(part: str, name: str, measurement: Callable[[], dict[str, Any]]) -> None:
+        print(name, flush=True)
+        try:
+            found[part].append(measurement())
+        except (NoisyError, WorkerError, CalledProcessError) as error:
+            print(f"  not measured: {error}", flush=True)
+            found["missing"].append(f"{name}: {error}")
+
     with Workers() as workers, tempfile.TemporaryDirectory() as folder:
         session = Session(workers, given, Path(folder))
         for case in cases if "peers" in given.parts else []:
-            print(f"{case}: {case.sizes}", flush=True)
-            found["peers"].append(session.beside_peers(case))
+            add("peers", f"{case}: {case.sizes}", lambda c=case: session.beside_peers(c))
         for case in cases if "variants" in given.parts else []:
             if not case.carries:
-                print(f"variants of {case}", flush=True)
-                found["variants"].append(session.variants(case))
+                add("variants", f"variants of {case}", lambda c=case: session.variants(c))
         description = machine.describe(given.threads, session.native.ask("describe")["own"])
         description |= session.probe.finish()
+        for part in ("peers", "variants"):
+            found[part] = session.probe.good(found[part], found["missing"])
     for shape in memory.SHAPES if "memory" in given.parts else []:
         if shape in given.shapes:
-            print(f"memory at {shape}", flush=True)
-            grown = memory.measure("LSTM", shape, given.threads)
-            found["memory"].append({"cell": "LSTM", "shape": shape, "bytes": grown})
+            add("memory", f"memory at {shape}", lambda s=shape: memory_at(s, given.threads))
     return {"machine": description} | found
+
+
+def memory_at(shape: str, threads: int) -> dict[str, Any]:
+    """Measure by how much a training step of an LSTM makes a process grow."""
+    return {"cell": "LSTM", "shape": shape, "bytes": memory.measure("LSTM", shape, threads)}
 
 
 def main() -> None:
@@ -120,14 +136,13 @@ def main() -> None:
         set(SHAPES),
         set(PARTS),
     )
-    try:
-        found = run(given)
-    except (NoisyError, WorkerError) as error:
-        sys.exit(f"Thrown away: {error}. Nothing was written.")
+    found = run(given)
     text = report.written(found)
     print(text)
     whole = complete and not given.quick
     report.save(given.out or (machine.RESULTS if whole else None), "kernels", found, text)
+    if found["missing"]:
+        sys.exit(f"{len(found['missing'])} of the cases could not be measured.")
 
 
 if __name__ == "__main__":

@@ -120,14 +120,25 @@ class Probe:
         if low < AT_LEAST * self.best:
             raise NoisyError(f"the peak is {low:.0f} GFLOP/s; {self.best:.0f} were seen here")
 
-    def finish(self) -> dict[str, str]:
-        """Judge the whole run once the best peak is known, and keep that for the next one.
+    def good(self, records: list[dict[str, Any]], missing: list[str]) -> list[dict[str, Any]]:
+        """Give the records, each with its `probe`, that are good now that the best peak is known.
 
-        Raises:
-            NoisyError: something that was kept came from a bad phase after all.
+        Args:
+            records: what was measured.
+            missing: takes a line for each of the others.
         """
-        for before, after in self.kept:
-            self.check(before, after)
+        found = []
+        for record in records:
+            try:
+                self.check(*record["probe"])
+            except NoisyError as error:
+                missing.append(f"{record['case']}: {error}")
+            else:
+                found.append(record)
+        return found
+
+    def finish(self) -> dict[str, str]:
+        """Keep the best peak for the next run, and describe this one's."""
         PEAKS.parent.mkdir(exist_ok=True)
         PEAKS.write_text(json.dumps(_peaks() | {self.key: round(self.best, 1)}, indent=2) + "\n")
         probes = [gflops for pair in self.kept for gflops in pair] or [self.best]

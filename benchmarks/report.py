@@ -45,7 +45,15 @@ def written(found: dict[str, Any]) -> str:
     if found["memory"]:
         parts += ["## Memory of a training step beside torch's, MiB\n"]
         parts += [memory_table(found["memory"])]
+    parts += [not_measured(found["missing"])]
     return "\n".join([*parts, "## The machine\n", described(machine)])
+
+
+def not_measured(missing: list[str]) -> str:
+    """List what could not be measured, and why."""
+    if not missing:
+        return ""
+    return "\n## Not measured\n\n" + "".join(f"- {line}\n" for line in missing)
 
 
 def goals_table(records: list[tuple[Case, dict[str, Any]]]) -> str:

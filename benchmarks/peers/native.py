@@ -131,6 +131,7 @@ def _forward_named(case: Case, results: dict[str, Array]) -> dict[str, Array]:
     found["sequence"] = results["states_h"]
     if case.variant == EVERY:
         found |= {f"states_{k}": results[f"states_{k}"] for k in kind.states[1:]}
-        gates = results["kept"].transpose(2, 1, 0, 3)
-        found |= {f"gates_{k}": gates[i] for i, k in enumerate(kind.gates)}
+        found |= {
+            f"gates_{k}": results["kept"][:, :, i].swapaxes(0, 1) for i, k in enumerate(kind.gates)
+        }
     return found

@@ -13,7 +13,6 @@ from cases import GRADIENT, PLAIN, Array, Case, data_of
 from peers import Run
 from seqstate.cells import KINDS
 
-
 # How many steps a turn of the compiled loop does, by label.
 UNROLLED = {"lax.scan": 1, "lax.scan, unrolled": 8}
 
