@@ -118,7 +118,8 @@ class Forward {
       const Stopwatch watch;
       if (copies) {
         for (int64_t i = 0; i < count * run_.batch; ++i) {
-          copy_input(inputs + i * width, run_, i % run_.batch, from + i / run_.batch);
+          copy_input(inputs + i * width, run_, i % run_.batch, from + i / run_.batch,
+                     Many::by_block);
         }
       }
       // First the input's share of all steps, then the steps.

@@ -16,7 +16,8 @@ constexpr int64_t kPanelFloats = (V::registers == 16 ? 20 : 40) * 1024 / 4;
 
 constexpr int64_t kPanelsOfCopy = 8;
 
-// What multiplies a part of the weights: rows `stride` apart, with `each` one number a block.
+// What multiplies a part of the weights: rows `stride` apart; with `each` a row has its numbers for
+// each block, block after block.
 struct Operand {
   const float* data = nullptr;
   int64_t stride = 0;
@@ -51,8 +52,7 @@ class ForwardStep {
         equations_(equations_of<Layout>(run.cell, keeps_)),
         units_(run.cell.units),
         features_(run.cell.features),
-        depth_(features_ + units_),
-        blocks_(blocks_of(run.cell.kind)) {}
+        depth_(features_ + units_) {}
 
   const int64_t panels;
   // Floats from row to row of what is carried, and of copied inputs.
@@ -78,11 +78,12 @@ class ForwardStep {
         }
       }
       if (r.x != nullptr) {
-        copy_input(r.x + m * inputs, run_, row, s);
+        copy_input(r.x + m * inputs, run_, row, s, Many::by_block);
       }
       if (r.dropped != nullptr) {
         drop(r.dropped + m * units_ * operands(run_.recurrent_dropout),
-             r.h[s & 1] + m * width, 1, run_.recurrent_dropout, row, run_.batch, units_);
+             r.h[s & 1] + m * width, 1, run_.recurrent_dropout, row, run_.batch, units_,
+             Many::by_block);
       }
     }
   }
@@ -94,7 +95,7 @@ class ForwardStep {
     // caches.
     const bool back = s % 2 != 0;
     const int64_t count = end_panel - first_panel;
-    if (r.count == 1 && !x.each && !h.each) {
+    if (r.count == 1) {
       in_tiles<kPanelsOfRow>(count, [&](auto some, int64_t i) {
         row<some()>(r, x, h, back ? end_panel - i - some() : first_panel + i);
       });
@@ -182,7 +183,7 @@ class ForwardStep {
                        (features_ * Layout::X::count + begin * H::count) * L;
       const float* a = h.data + first * h.stride;
       if (h.each) {
-        accumulate_each<H>(sums, a + begin * blocks_, h.stride, end - begin, b, blocks_);
+        accumulate_each<H>(sums, a + begin, h.stride, end - begin, b, units_);
       } else {
         accumulate<H>(sums, a + begin, h.stride, end - begin, b);
       }
@@ -195,14 +196,17 @@ class ForwardStep {
   void row(const Rows& r, const Operand& x, const Operand& h, int64_t p) const {
     Sums<P, S> sums =
         loaded<P, S>((r.ahead != nullptr ? r.ahead : packed_.bias) + p * S * L, S * L);
-    if (r.ahead == nullptr) {
-      accumulate_row<typename Layout::X>(sums, x.data, features_, packed_.panel(p),
-                                         packed_.stride);
-    }
-    accumulate_row<typename Layout::H>(sums, h.data, units_,
-                                       packed_.panel(p) + features_ * Layout::X::count * L,
-                                       packed_.stride);
+    const float* panel = packed_.panel(p);
+    if (r.ahead == nullptr) multiply_row<typename Layout::X>(sums, x, features_, panel);
+    multiply_row<typename Layout::H>(sums, h, units_, panel + features_ * Layout::X::count * L);
     store(sums, r.sums + p * S * L, S * L);
+  }
+
+  template <class Part, int P>
+  [[gnu::always_inline]] void multiply_row(Sums<P, S>& sums, const Operand& a, int64_t count,
+                                           const float* panel) const {
+    if (a.each) accumulate_row_each<Part>(sums, a.data, count, panel, packed_.stride, count);
+    else accumulate_row<Part>(sums, a.data, count, panel, packed_.stride);
   }
 
   template <int M>
@@ -211,7 +215,7 @@ class ForwardStep {
     using X = typename Layout::X;
     const float* b = panel + from * X::count * L;
     if (x.each) {
-      accumulate_each<X>(sums, x.data + from * blocks_, x.stride, to - from, b, blocks_);
+      accumulate_each<X>(sums, x.data + from, x.stride, to - from, b, features_);
     } else {
       accumulate<X>(sums, x.data + from, x.stride, to - from, b);
     }
@@ -345,7 +349,6 @@ class ForwardStep {
   const bool keeps_;
   const Equations equations_;
   const int64_t units_, features_, depth_;
-  const int blocks_;
 };
 
 }  // namespace seqstate::SEQSTATE_BUILD

@@ -79,7 +79,7 @@ class GradientStep {
         if (in_place) {
           chunk.inputs.put(k, seqstate::SEQSTATE_BUILD::at(run_.x, b, time_of(run_, s)));
         } else {
-          copy_input(row, run_, b, s);
+          copy_input(row, run_, b, s, Many::side_by_side);
           chunk.inputs.put(k, row);
         }
         fill_state(chunk, k, b, s, row);
@@ -119,7 +119,7 @@ class GradientStep {
     const Dropout& dropout = run_.recurrent_dropout;
     const float* h = cotangents_.before(0, b, s);
     if (dropout.count > 0) {
-      drop(row, h, 1, dropout, b, run_.batch, units_);
+      drop(row, h, 1, dropout, b, run_.batch, units_, Many::side_by_side);
       chunk.states.put(k, row);
     } else {
       chunk.states.put(k, h);

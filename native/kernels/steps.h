@@ -52,18 +52,31 @@ inline const float* mask_of(const Dropout& dropout, int block, int64_t row, int6
   return dropout.data + (block * batch + row) * size;
 }
 
-// Multiply `size` numbers with a row's dropout masks: [size], or [size, count] if there are many.
+// How the numbers for several blocks lie in a row, where each has a dropout mask of its own.
+enum class Many {
+  side_by_side,  // [size][block], as the weight gradients read them
+  by_block,      // [block][size], as the products read them
+};
+
+// Multiply `size` numbers with a row's dropout masks.
 inline void drop(float* to, const float* from, int64_t stride, const Dropout& dropout,
-                 int64_t row, int64_t batch, int64_t size) {
+                 int64_t row, int64_t batch, int64_t size, Many many) {
+  const bool by_block = many == Many::by_block;
   for (int b = 0; b < dropout.count; ++b) {
     const float* mask = mask_of(dropout, b, row, batch, size);
-    for (int64_t i = 0; i < size; ++i) to[i * dropout.count + b] = from[i * stride] * mask[i];
+    if (by_block && stride == 1) {
+      float* out = to + b * size;
+      for (int64_t i = 0; i < size; ++i) out[i] = from[i] * mask[i];
+      continue;
+    }
+    const int64_t apart = by_block ? 1 : dropout.count, first = by_block ? b * size : b;
+    for (int64_t i = 0; i < size; ++i) to[first + i * apart] = from[i * stride] * mask[i];
   }
 }
 
 // A row of the input as the products read it: dense, dropped out, and zeros where the step is
 // skipped, since what stands there may be anything.
-inline void copy_input(float* to, const Run& run, int64_t row, int64_t step) {
+inline void copy_input(float* to, const Run& run, int64_t row, int64_t step, Many many) {
   const int64_t features = run.cell.features;
   const Dropout& dropout = run.input_dropout;
   const bool skipped = skips(run, row, step);
@@ -71,7 +84,7 @@ inline void copy_input(float* to, const Run& run, int64_t row, int64_t step) {
   if (skipped || dropout.count == 0) {
     copy_row(to, x, run.x.unit, features * (dropout.count > 1 ? dropout.count : 1));
   } else {
-    drop(to, x, run.x.unit, dropout, row, run.batch, features);
+    drop(to, x, run.x.unit, dropout, row, run.batch, features, many);
   }
 }
 

@@ -95,17 +95,17 @@ template <class To, int M, int S>
   }
 }
 
-// The same with an operand of its own for each block: a[m][k][block].
+// The same with an operand of its own for each block, `apart` numbers from block to block.
 template <class To, int M, int S>
 [[gnu::always_inline]] inline void accumulate_each(Sums<M, S>& sums, const float* a, int64_t lda,
-                                                   int64_t count, const float* b, int blocks) {
+                                                   int64_t count, const float* b, int64_t apart) {
   for (int64_t k = 0; k < count; ++k, b += To::count * L) {
     SEQSTATE_UNROLL
     for (int n = 0; n < To::count; ++n) {
       const V w = held(V::load(b + n * L));
       SEQSTATE_UNROLL
       for (int m = 0; m < M; ++m) {
-        sums.add(m, To::to(n), V::broadcast(a + m * lda + k * blocks + To::block(n)), w);
+        sums.add(m, To::to(n), V::broadcast(a + m * lda + To::block(n) * apart + k), w);
       }
     }
   }
@@ -124,6 +124,20 @@ template <class To, int P, int S>
       for (int n = 0; n < To::count; ++n) {
         sums.add(p, To::to(n), x, V::load(b + p * stride + n * L));
       }
+    }
+  }
+}
+
+template <class To, int P, int S>
+[[gnu::always_inline]] inline void accumulate_row_each(Sums<P, S>& sums, const float* a,
+                                                       int64_t count, const float* b,
+                                                       int64_t stride, int64_t apart) {
+  for (int64_t k = 0; k < count; ++k, b += To::count * L) {
+    SEQSTATE_UNROLL
+    for (int n = 0; n < To::count; ++n) {
+      const V x = held(V::broadcast(a + To::block(n) * apart + k));
+      SEQSTATE_UNROLL
+      for (int p = 0; p < P; ++p) sums.add(p, To::to(n), x, V::load(b + p * stride + n * L));
     }
   }
 }
