@@ -44,8 +44,8 @@ def _why_not_registered() -> str | None:
     except Exception as error:  # whatever an unknown jaxlib raises
         reason = f"this jaxlib can't call the native kernels: {error}"
         todo = (
-            "Layers take the portable path, with the same numbers. Install jaxlib 0.6 or later, and "
-            "where it was there, seqstate once more."
+            "Layers take the portable path, with the same numbers. Install jaxlib 0.6 or later, "
+            "and where it was there, seqstate once more."
         )
         warnings.warn(message("seqstate", reason, todo), RuntimeWarning, stacklevel=2)
         return reason
