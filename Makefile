@@ -14,10 +14,11 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto
 
 # All that runs a framework, on another one: make test-backend KERAS_BACKEND=torch
+BACKEND_TESTS ?= tests/kernels/test_choice.py tests/kernels/test_native_torch.py \
+	tests/kernels/test_native_tensorflow.py tests/layers tests/models tests/data \
+	tests/test_callbacks.py tests/test_docs.py
 test-backend: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto tests/kernels/test_choice.py tests/kernels/test_native_torch.py \
-		tests/kernels/test_native_tensorflow.py tests/layers tests/models tests/data \
-		tests/test_callbacks.py tests/test_docs.py
+	$(BIN)/python -m pytest -n auto $(BACKEND_TESTS)
 
 check: $(VENV)/installed
 	$(BIN)/ruff format --check .
