@@ -131,6 +131,21 @@ def test_tensorboard_gets_a_histogram_of_each_state_and_gate(tmp_path):
     np.testing.assert_allclose(found[1].histogram_value.sum, values.sum(), rtol=1e-5)
 
 
+def test_tensorboard_gets_those_of_each_training(tmp_path):
+    from tensorboard.backend.event_processing import event_accumulator
+
+    seen = StateHistory(LOOK, "below", what=["states"], log_dir=tmp_path)
+    model = model_of()
+    steps = []
+    for epochs in (2, 1):
+        fit(model, seen, epochs=epochs)
+    for path in sorted(tmp_path.iterdir()):
+        events = event_accumulator.EventAccumulator(str(path), size_guidance={"histograms": 0})
+        events.Reload()
+        steps.append([one.step for one in events.Histograms("below/states/h")])
+    assert sorted(steps) == [[1], [1, 2]]
+
+
 @pytest.mark.parametrize(
     ("made", "error", "says"),
     [

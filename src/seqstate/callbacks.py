@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import keras
 import numpy as np
@@ -99,7 +100,8 @@ class StateHistory(keras.callbacks.Callback):
         self.data, self.layers, self.what, self.every, self.per = data, layers, what, every, per
         self.initial, self.batch_size, self.allow_nan = initial, batch_size, allow_nan
         self.directory = None if directory is None else _made(Path(directory), "directory")
-        self._writer = None if log_dir is None else _writer(Path(log_dir))
+        self._log_dir = None if log_dir is None else _log_dir(Path(log_dir))
+        self._writer: Any = None
         self._kept: dict[int, Trace | Path] = {}
         self.traces = Traces(self._kept)
         self._tracing: Tracing | None = None
@@ -113,6 +115,9 @@ class StateHistory(keras.callbacks.Callback):
         self._tracing = Tracing(
             self.model, self.data, self.layers, self.what, self.batch_size, self.allow_nan
         )
+        self.on_train_end()
+        if self._log_dir is not None:
+            self._writer = _writer(self._log_dir)
         if self.initial:
             self._record()
 
@@ -131,7 +136,9 @@ class StateHistory(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         """Close what was opened for TensorBoard."""
         if self._writer is not None:
-            self._writer.flush()
+            # Its flush leaves what is still in its queue.
+            self._writer.close()
+            self._writer = None
 
     def _reach(self, number: int) -> None:
         due = number // self.every > self._done // self.every
@@ -172,7 +179,7 @@ def _made(directory: Path, argument: str) -> Path:
     return directory
 
 
-def _writer(log_dir: Path) -> Any:
+def _log_dir(log_dir: Path) -> Path:
     if find_spec("tensorboardX") is None:
         raise MissingPackageError(
             message(
@@ -181,9 +188,14 @@ def _writer(log_dir: Path) -> Any:
                 'Run: pip install "seqstate[tensorboard]"',
             )
         )
+    return _made(log_dir, "log_dir")
+
+
+def _writer(log_dir: Path) -> Any:
     from tensorboardX import SummaryWriter
 
-    return SummaryWriter(str(_made(log_dir, "log_dir")))
+    # The name of its file has the time in seconds, and two trainings may begin in one second.
+    return SummaryWriter(str(log_dir), filename_suffix=f".{uuid4().hex}")
 
 
 def _wrong(what: str, todo: str) -> ArgumentError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -247,14 +248,15 @@ class Bidirectional(keras.layers.Layer):
         self, sequences: Any, states_in: Mapping[str, Any], given: dict[str, Any]
     ) -> tuple[Any, Any]:
         """Call both layers, so that their runs can be one."""
+        layers = self.directions()
 
         def one(direction: str) -> Any:
-            layer, state = self.directions()[direction], states_in.get(direction)
-            return layer(sequences, initial_state=state, **given)
+            state = states_in.get(direction)
+            return layers[direction](sequences, initial_state=state, **given)
 
-        if all(can_pair(layer) for layer in self.directions().values()):
-            given = {**given, "pair": choice.Pair(lambda: one("backward"))}
-            return one("forward"), given["pair"].second()
+        if all(can_pair(layer) for layer in layers.values()):
+            calls = [partial(one, direction) for direction in layers]
+            return choice.Pair([*layers.values()], calls).call()
         return one("forward"), one("backward")
 
     def _merge(self, forward: Any, backward: Any) -> Any:

@@ -280,12 +280,8 @@ class RNN(CarriedState):
         training: bool = False,
         reset_mask: Any = None,
         lengths: Any = None,
-        pair: choice.Pair | None = None,
     ) -> Any:
-        """Run the cell over the sequence; see the class for the arguments.
-
-        `pair` is for a layer that wraps two of these.
-        """
+        """Run the cell over the sequence; see the class for the arguments."""
         if mask is None:
             more = reset_mask is not None or lengths is not None
             mask = masks.travelling(sequences, initial_state, more, self.where)
@@ -310,7 +306,7 @@ class RNN(CarriedState):
             gates="gates" in wanted or "gates" in watched,
         )
         try:
-            results = choice.run(problem, self.kernel, self.where, pair)
+            results = choice.run(problem, self.kernel, self.where, choice.Pair.of(self))
         finally:
             self.steps.end()
         if self._carried is not None:
