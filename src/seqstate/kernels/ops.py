@@ -126,15 +126,32 @@ def time_loop(
             made.append(last)
         records = [ops.stack(values, axis=1) for values in zip(*made, strict=True)] if keep else []
     else:
-        last, stacked = _scan(body, list(first.values()), xs, reverse=go_backwards, keep=keep)
+        last, stacked = scan(body, list(first.values()), xs, reverse=go_backwards, keep=keep)
         in_order = [ops.flip(v, axis=0) if go_backwards else v for v in stacked] if keep else []
         records = [ops.swapaxes(value, 0, 1) for value in in_order]
     return dict(zip(names, last, strict=True)), dict(zip(names, records, strict=False)) or None
 
 
-def _scan(
-    body: Any, first: list[Any], xs: list[Any], *, reverse: bool, keep: bool
+def scan(
+    body: Callable[[list[Any], list[Any]], list[Any]],
+    first: list[Any],
+    xs: list[Any],
+    *,
+    reverse: bool = False,
+    keep: bool = True,
 ) -> tuple[list[Any], list[Any]]:
+    """Run `body(before, at) -> after` along the first axis of `xs`.
+
+    Args:
+        body: what it gives has the shapes and dtypes of `before`.
+        first: what is before the first step.
+        xs: `[time, ...]` each.
+        reverse: start at the last one.
+        keep: whether what is after each step is wanted.
+
+    Returns:
+        What is after the last step, and what is after each, `[time, ...]`, if it is wanted.
+    """
     if keras.backend.backend() == "tensorflow":
         from seqstate.kernels import tensorflow
 

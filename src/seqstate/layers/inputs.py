@@ -132,26 +132,37 @@ def unknown_features(where: str, shape: tuple[int | None, ...]) -> InputError:
 def check_carried_batch(sequences: Any, carried: int, where: str) -> None:
     """Refuse another number of rows than a stateful layer carries the state of.
 
-    Inside a TensorFlow graph the number is known only when the graph runs; there TensorFlow
-    raises its own error with the same message.
-
     Raises:
         InputError: another number.
     """
     rows = sequences.shape[0]
-    text = message(
+    if rows not in (None, carried):
+        raise InputError(_wrong_rows(rows, carried, where))
+
+
+def with_carried_batch(sequences: Any, carried: int, where: str) -> Any:
+    """Give the input, and see to it that it has the rows that a stateful layer carries.
+
+    Inside a TensorFlow graph the number is known only when the graph runs; there TensorFlow
+    raises its own error, with the same message, before the input is used.
+    """
+    if sequences.shape[0] is not None or isinstance(sequences, keras.KerasTensor):
+        return sequences
+    import tensorflow as tf
+
+    text = _wrong_rows("another number of", carried, where)
+    same = tf.debugging.assert_equal(tf.shape(sequences)[0], carried, message=text)
+    with tf.control_dependencies([same]):
+        return tf.identity(sequences)
+
+
+def _wrong_rows(rows: Any, carried: int, where: str) -> str:
+    return message(
         where,
-        f"stateful=True: the input has {'another number of' if rows is None else rows} rows; the "
-        f"layer carries the state of {carried}.",
+        f"stateful=True: the input has {rows} rows; the layer carries the state of {carried}.",
         f"Use batch_size={carried} in fit, evaluate and predict, with a number of samples that "
         f"{carried} divides.",
     )
-    if rows not in (None, carried):
-        raise InputError(text)
-    if rows is None and not isinstance(sequences, keras.KerasTensor):
-        import tensorflow as tf
-
-        tf.debugging.assert_equal(tf.shape(sequences)[0], carried, message=text)
 
 
 def as_array(value: Any) -> Any:

@@ -24,7 +24,28 @@ class _MaskReader(keras.layers.Layer):
         return mask
 
 
+class _MaskWriter(keras.layers.Layer):
+    """Gives the first of two tensors; the second one travels with it as its mask."""
+
+    def __init__(self) -> None:
+        super().__init__(name="mask_writer", autocast=False)
+        self.supports_masking = True
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[0]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return inputs[1]
+
+
 _read_mask = _MaskReader()
+_write_mask = _MaskWriter()
+
+
+def travels_with(sequences: Any, mask: Any) -> Any:
+    """Give a tensor with a mask, which layers, losses and metrics of Keras find there."""
+    return sequences if mask is None else _write_mask([sequences, mask])
 
 
 def travelling(sequences: Any, initial_state: Any, others_given: bool, where: str) -> Any:

@@ -287,6 +287,8 @@ class RNN(CarriedState):
             mask = masks.travelling(sequences, initial_state, more, self.where)
         mask = masks.steps_that_count(sequences, mask, lengths)
         self._mask_of_lengths = mask if lengths is not None else None
+        if self._carried is not None:
+            sequences = inputs.with_carried_batch(sequences, self._carried.batch, self.where)
         start = self.start(ops.shape(sequences)[0])
         state = self._state_before(initial_state, start)
         drawn = self.steps.begin(sequences[:, 0], state, training)

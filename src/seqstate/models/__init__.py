@@ -1,1 +1,21 @@
-"""What is said of a whole Keras model: its states, a trace of a run, its layers exchanged."""
+"""What is said of a whole Keras model, and models that are more than a stack of layers."""
+
+from seqstate.models.encoder_decoder import (
+    Bahdanau,
+    Decoder,
+    Encoder,
+    EncoderDecoder,
+    Generated,
+    HandOver,
+    Luong,
+)
+
+__all__ = [
+    "Bahdanau",
+    "Decoder",
+    "Encoder",
+    "EncoderDecoder",
+    "Generated",
+    "HandOver",
+    "Luong",
+]

@@ -11,6 +11,7 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.layers.carried import check_at_hand
+from seqstate.models.compiled import compiled
 from seqstate.models.recurrent_layers import time_distributed
 from seqstate.models.state import carried_variables
 from seqstate.models.watching import cells_of, watching
@@ -53,7 +54,7 @@ class RunApart:
         self._repeaters = time_distributed(model)
         self._keys: list[Key] = []
         self._outputs: Any = None
-        self._run = _compiled(self._traced)
+        self._run = compiled(self._traced)
 
     def begin(self) -> None:
         """Start from what the model holds now.
@@ -99,24 +100,6 @@ class RunApart:
         self._keys = list(flat)
         self._outputs = keras.tree.map_structure(lambda _: None, outputs)
         return [_full(value) for value in keras.tree.flatten(outputs)], list(flat.values()), moved
-
-
-def _compiled(function: Any) -> Any:
-    """Compile a function of tensors where the backend needs that to be fast."""
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        return jax.jit(function)
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function, autograph=False)
-    if backend == "torch":
-        import torch
-
-        return torch.no_grad()(function)
-    return function
 
 
 def _full(value: Any) -> Any:
