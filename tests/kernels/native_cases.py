@@ -25,9 +25,7 @@ def shapes(text: str) -> list[tuple[int, ...]]:
 
 # One of each, no multiple of a vector, more rows than a tile, more entries than a block of the
 # weight gradients' sums.
-SHAPES = shapes(
-    "1x1x1x1 1x1x8x32 1x7x3x17 1x9x5x64 2x5x4x3 3x4x2x50 5x6x7x129 13x3x33x20 70x5x1x9"
-)
+SHAPES = shapes("1x1x1x1 1x1x8x32 1x7x3x17 1x9x5x64 2x5x4x3 3x4x2x50 5x6x7x129 13x3x33x20 70x5x1x9")
 # Enough work that it is given to threads: few long rows share their steps, many share the rows;
 # the last two are few rows for many threads, with panels that are cut.
 LONG = shapes("1x60x9x66 2x40x20x70 3x25x5x129 7x30x8x40 33x12x16x50 8x12x64x200 7x10x300x300")
