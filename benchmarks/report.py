@@ -21,7 +21,7 @@ WORK = {
     "loss or an optimizer.",
 }
 ERRORS = f"""The largest error that was found before the case was timed: of values the absolute \
-one, of gradients that beside the largest entry; where gradients were taken, the larger of the two. \
+one, of gradients that beside the largest entry; where gradients were taken, the larger of both. \
 Of values the goal is at most {goals.ERROR:.0e}. Inputs are normal with variance 1, kernels with \
 1 / features and 1 / units, biases with 0.01; `last_c` of an LSTM is among the values.
 """
