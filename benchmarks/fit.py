@@ -37,7 +37,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to write; a whole run knows")
     given = parser.parse_args()
     whole = set(given.backends) == set(FIT_PEERS) and set(given.shapes) == {"seq", "small"}
-    found = run(given)
+    try:
+        found = run(given)
+    except (NoisyError, WorkerError) as error:
+        sys.exit(f"The run can't go on: {error}")
     text = written(found)
     print(text)
     report.save(given.out or (machine.RESULTS if whole else None), "fit", found, text)

@@ -20,6 +20,8 @@ AHEAD: dict[tuple[str, str], dict[str, float]] = {
 }  # fmt: skip
 # How many times our own plain time, at most.
 VARIANT = {MASK: 1.5, EVERY: 1.5, DROPOUT: 1.5}
+# The largest error of values beside float64, absolute.
+ERROR = 5e-7
 # How many times the memory of torch, at most.
 MEMORY = 1.2
 # How many times as long Keras's own layer takes for an epoch of fit, at least: backend, shape.

@@ -136,7 +136,10 @@ def main() -> None:
         set(SHAPES),
         set(PARTS),
     )
-    found = run(given)
+    try:
+        found = run(given)
+    except (NoisyError, WorkerError) as error:
+        sys.exit(f"The run can't go on: {error}")
     text = report.written(found)
     print(text)
     whole = complete and not given.quick

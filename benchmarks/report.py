@@ -20,6 +20,11 @@ WORK = {
     "of the sequence and of the last state; for everybody without the gradient of the inputs, a "
     "loss or an optimizer.",
 }
+ERRORS = f"""The largest error that was found before the case was timed: of values the absolute \
+one, of gradients that beside the largest entry; where gradients were taken, the larger of both. \
+Of values the goal is at most {goals.ERROR:.0e}. Inputs are normal with variance 1, kernels with \
+1 / features and 1 / units, biases with 0.01; `last_c` of an LSTM is among the values.
+"""
 INTRO = """Milliseconds a call, medians of {rounds} interleaved rounds, each peer in a process of \
 its own, all on {threads} threads. In brackets the share of the peak that the processor reached \
 beside it in fused multiply-adds on registers (operations of the matrix products only). \
@@ -39,6 +44,8 @@ def written(found: dict[str, Any]) -> str:
         of_task = [(case, record) for case, record in records if case.task == task]
         if of_task:
             parts += [f"## {task.capitalize()}\n", WORK[task] + "\n", peers_table(of_task)]
+    if records:
+        parts += ["## How far from float64\n", ERRORS, errors_table(records)]
     if found["variants"]:
         parts += ["## More than the plain work, beside our own plain time\n"]
         parts += [variants_table((_case(record), record) for record in found["variants"])]
@@ -87,6 +94,19 @@ def peers_table(records: list[tuple[Case, dict[str, Any]]]) -> str:
             for k in labels
         ]
         rows.append([f"{case.cell} {case.shape} {case.sizes}", *figures])
+    return table(["", *labels], rows)
+
+
+def errors_table(records: list[tuple[Case, dict[str, Any]]]) -> str:
+    """Write how far ours and everybody else is from the numbers in float64."""
+    labels = [label for label in _labels(records) if is_peer(label) or label == OURS]
+    rows = []
+    for case, record in records:
+        errors = record["errors"]
+        figures = [f"{errors[label]:.1e}" if label in errors else "-" for label in labels]
+        if case.task == FORWARD and errors[OURS] > goals.ERROR:
+            figures[labels.index(OURS)] += f", **over by {errors[OURS] / goals.ERROR - 1:.0%}**"
+        rows.append([f"{case.cell} {case.task} {case.shape}", *figures])
     return table(["", *labels], rows)
 
 

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -56,8 +57,11 @@ class Worker:
     def ask(self, do: str, **what: Any) -> dict[str, Any]:
         """Send a request, and wait for the answer."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"do": do, **what}) + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps({"do": do, **what}) + "\n")
+            self.process.stdin.flush()
+        except OSError as error:
+            raise WorkerError(f"{self.name}: the process is gone ({error})") from error
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
@@ -71,7 +75,8 @@ class Worker:
     def close(self) -> None:
         """End the process, and wait until it has."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with suppress(OSError):  # what a process that is gone did not read
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=20)
         except subprocess.TimeoutExpired:

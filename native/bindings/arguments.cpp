@@ -336,7 +336,7 @@ float* GradientArguments::dense(ByName& given, const Name& name,
   return array.data<float>();
 }
 
-void clear_weights(const Gradient& gradient) {
+void without_rows(const Gradient& gradient) {
   const Cell& cell = gradient.run.cell;
   const int64_t columns = blocks_of(cell.kind) * cell.units;
   for (const auto& [data, rows] : {std::pair{gradient.d_kernel, cell.features},

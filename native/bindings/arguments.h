@@ -121,7 +121,12 @@ class GradientArguments {
   Gradient gradient_{};
 };
 
-// Sets the gradients of the weights to zero, which they are where there are no rows.
-void clear_weights(const Gradient& gradient);
+// The run of a call, or the run that a gradient is of.
+inline const Run& run_in(const Run& run) { return run; }
+inline const Run& run_in(const Gradient& gradient) { return gradient.run; }
+
+// What is to be done for a call without rows: nothing, or the gradients of the weights are zero.
+inline void without_rows(const Run&) {}
+void without_rows(const Gradient& gradient);
 
 }  // namespace seqstate

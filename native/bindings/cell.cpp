@@ -23,14 +23,11 @@ namespace seqstate {
 namespace {
 
 // About a microsecond: less than it takes to wake a thread.
-constexpr int64_t kAtOnce = int64_t{1} << 15;
+constexpr int64_t kAtOnce = int64_t{1} << 16;
 
 }  // namespace
 
-int64_t work_of(const Run& run) {
-  const Cell& cell = run.cell;
-  return run.batch * run.time * (cell.features + cell.units) * blocks_of(cell.kind) * cell.units;
-}
+int64_t work_of(const Run& run) { return run.step_work() * run.time; }
 
 void compute(int64_t work, void (*body)(Executor&, void*), void* context) {
   if (work <= kAtOnce) {

@@ -14,7 +14,7 @@
 
 namespace seqstate {
 
-// Multiplications of one run over all steps: what a call is worth.
+// Operations of the products of one run over all steps: what a call is worth.
 int64_t work_of(const Run& run);
 
 // Runs `body` without the GIL. Where the interpreter is gone meanwhile, as it can be for a daemon

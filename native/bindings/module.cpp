@@ -32,6 +32,32 @@ namespace {
 
 using BuildName = std::optional<std::string>;
 
+// All of a kind of call, `passes` times the work of their runs, at once.
+template <class Call>
+void compute_all(const Kernels& kernels, const std::vector<const Call*>& asked, int64_t passes,
+                 void (*all)(const Kernels&, const std::vector<const Call*>&, Executor&)) {
+  std::vector<const Call*> with_rows;
+  int64_t work = 0;
+  for (const Call* one : asked) {
+    const Run& run = run_in(*one);
+    if (run.batch == 0) {
+      without_rows(*one);
+      continue;
+    }
+    with_rows.push_back(one);
+    work += passes * work_of(run);
+  }
+  compute(work, [&](Executor& executor) { all(kernels, with_rows, executor); });
+}
+
+void compute_runs(const Kernels& kernels, const std::vector<const Run*>& asked) {
+  compute_all(kernels, asked, 1, &forward_all);
+}
+
+void compute_gradients(const Kernels& kernels, const std::vector<const Gradient*>& asked) {
+  compute_all(kernels, asked, 3, &gradient_all);
+}
+
 void forward(const char* kind, const char* activation, const char* recurrent_activation,
              bool reset_after, bool go_backwards, nb::dict inputs, nb::dict results,
              const BuildName& build) {
@@ -39,9 +65,7 @@ void forward(const char* kind, const char* activation, const char* recurrent_act
   const RunArguments arguments(
       cell_of(kind, activation, recurrent_activation, reset_after), nullptr, go_backwards,
       std::move(inputs), std::move(results));
-  const Run& run = arguments.run();
-  if (run.batch == 0) return;
-  compute(work_of(run), [&](Executor& executor) { kernels.forward(run, nullptr, executor); });
+  compute_runs(kernels, {&arguments.run()});
 }
 
 void gradient(const char* kind, const char* activation, const char* recurrent_activation,
@@ -51,12 +75,7 @@ void gradient(const char* kind, const char* activation, const char* recurrent_ac
   const GradientArguments arguments(
       cell_of(kind, activation, recurrent_activation, reset_after), go_backwards,
       std::move(inputs), std::move(results), std::move(cotangents), std::move(gradients));
-  const Gradient& asked = arguments.gradient();
-  if (asked.run.batch == 0) {
-    clear_weights(asked);
-    return;
-  }
-  compute(3 * work_of(asked.run), [&](Executor& executor) { kernels.gradient(asked, executor); });
+  compute_gradients(kernels, {&arguments.gradient()});
 }
 
 // What `forward` takes, and what `gradient` takes.
@@ -87,14 +106,9 @@ void forward_calls(const std::vector<ForwardCall>& calls, const BuildName& build
                            std::get<6>(call));
   }
   expect_apart(arguments);
-  std::vector<const Run*> runs;
-  int64_t work = 0;
-  for (const RunArguments& one : arguments) {
-    if (one.run().batch == 0) continue;
-    runs.push_back(&one.run());
-    work += work_of(one.run());
-  }
-  compute(work, [&](Executor& executor) { forward_all(kernels, runs, executor); });
+  std::vector<const Run*> asked;
+  for (const RunArguments& one : arguments) asked.push_back(&one.run());
+  compute_runs(kernels, asked);
 }
 
 void gradient_calls(const std::vector<GradientCall>& calls, const BuildName& build) {
@@ -106,18 +120,9 @@ void gradient_calls(const std::vector<GradientCall>& calls, const BuildName& bui
                            std::get<7>(call), std::get<8>(call));
   }
   expect_apart(arguments);
-  std::vector<const Gradient*> wanted;
-  int64_t work = 0;
-  for (const GradientArguments& one : arguments) {
-    const Gradient& asked = one.gradient();
-    if (asked.run.batch == 0) {
-      clear_weights(asked);
-      continue;
-    }
-    wanted.push_back(&asked);
-    work += 3 * work_of(asked.run);
-  }
-  compute(work, [&](Executor& executor) { gradient_all(kernels, wanted, executor); });
+  std::vector<const Gradient*> asked;
+  for (const GradientArguments& one : arguments) asked.push_back(&one.gradient());
+  compute_gradients(kernels, asked);
 }
 
 double peak(int threads, double seconds, const BuildName& build) {

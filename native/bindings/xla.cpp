@@ -1,9 +1,7 @@
 #include "xla.h"
 
-#include <algorithm>
 #include <exception>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "../kernels/api.h"
@@ -195,17 +193,31 @@ ffi::Error on_threads_of(const ffi::ThreadPool& threads, Compute&& compute) {
   }
 }
 
+// The calls that `specs` describe, read and computed at once.
+template <class Call>
+ffi::Error compute_all(const ffi::ThreadPool& threads, Arrays& arrays,
+                       const std::vector<Spec>& specs, Call (*read)(const Spec&, Arrays&),
+                       void (*all)(const Kernels&, const std::vector<const Call*>&, Executor&)) {
+  std::vector<Call> calls;
+  for (const Spec& spec : specs) calls.push_back(read(spec, arrays));
+  if (ffi::Error error = arrays.error(); error.failure()) return error;
+  std::vector<const Call*> with_rows;
+  for (const Call& call : calls) {
+    if (run_in(call).batch > 0) with_rows.push_back(&call);
+    else without_rows(call);
+  }
+  if (with_rows.empty()) return ffi::Error::Success();
+  return on_threads_of(threads, [&](const Kernels& build, Executor& executor) {
+    all(build, with_rows, executor);
+  });
+}
+
 ffi::Error forward(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::RemainingRets rets,
                    int32_t kind, int32_t activation, int32_t recurrent_activation,
                    int32_t reset_after, int32_t go_backwards, int32_t given, int32_t wanted) {
   const Spec spec{kind, activation, recurrent_activation, reset_after, go_backwards, given, wanted};
   Arrays arrays(args, rets);
-  const Run run = run_of(spec, arrays);
-  if (ffi::Error error = arrays.error(); error.failure()) return error;
-  if (run.batch == 0) return ffi::Error::Success();
-  return on_threads_of(threads, [&](const Kernels& build, Executor& executor) {
-    build.forward(run, nullptr, executor);
-  });
+  return compute_all(threads, arrays, {spec}, &run_of, &forward_all);
 }
 
 ffi::Error gradient(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::RemainingRets rets,
@@ -213,15 +225,7 @@ ffi::Error gradient(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::Remai
                     int32_t reset_after, int32_t go_backwards, int32_t given, int32_t wanted) {
   const Spec spec{kind, activation, recurrent_activation, reset_after, go_backwards, given, wanted};
   Arrays arrays(args, rets);
-  const Gradient gradient = gradient_of(spec, arrays);
-  if (ffi::Error error = arrays.error(); error.failure()) return error;
-  if (gradient.run.batch == 0) {
-    clear_weights(gradient);
-    return ffi::Error::Success();
-  }
-  return on_threads_of(threads, [&](const Kernels& build, Executor& executor) {
-    build.gradient(gradient, executor);
-  });
+  return compute_all(threads, arrays, {spec}, &gradient_of, &gradient_all);
 }
 
 // Several runs in one call: the numbers of each Spec, one after the other.
@@ -243,32 +247,13 @@ std::vector<Spec> specs_of(ffi::Span<const int32_t> numbers, Arrays& arrays) {
 ffi::Error forward_several(ffi::ThreadPool threads, ffi::RemainingArgs args,
                            ffi::RemainingRets rets, ffi::Span<const int32_t> numbers) {
   Arrays arrays(args, rets);
-  std::vector<Run> all;
-  for (const Spec& spec : specs_of(numbers, arrays)) all.push_back(run_of(spec, arrays));
-  if (ffi::Error error = arrays.error(); error.failure()) return error;
-  std::vector<const Run*> runs;
-  for (const Run& run : all) {
-    if (run.batch > 0) runs.push_back(&run);
-  }
-  return on_threads_of(threads, [&](const Kernels& build, Executor& executor) {
-    forward_all(build, runs, executor);
-  });
+  return compute_all(threads, arrays, specs_of(numbers, arrays), &run_of, &forward_all);
 }
 
 ffi::Error gradient_several(ffi::ThreadPool threads, ffi::RemainingArgs args,
                             ffi::RemainingRets rets, ffi::Span<const int32_t> numbers) {
   Arrays arrays(args, rets);
-  std::vector<Gradient> all;
-  for (const Spec& spec : specs_of(numbers, arrays)) all.push_back(gradient_of(spec, arrays));
-  if (ffi::Error error = arrays.error(); error.failure()) return error;
-  std::vector<const Gradient*> wanted;
-  for (const Gradient& one : all) {
-    if (one.run.batch > 0) wanted.push_back(&one);
-    else clear_weights(one);
-  }
-  return on_threads_of(threads, [&](const Kernels& build, Executor& executor) {
-    gradient_all(build, wanted, executor);
-  });
+  return compute_all(threads, arrays, specs_of(numbers, arrays), &gradient_of, &gradient_all);
 }
 
 auto binding_of_several() {

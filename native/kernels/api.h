@@ -100,6 +100,11 @@ struct Run {
   Vectors<float> last[kMaxStates];      // after the last step; the last output is last[0]
   // The gates of each step (zero where it is skipped), then the one more of Cell::kept.
   Sequences<float> kept[kMaxKept];
+
+  // Operations of the products of one step.
+  int64_t step_work() const {
+    return 2 * batch * blocks_of(cell.kind) * (cell.features + cell.units) * cell.units;
+  }
 };
 
 // The gradient of a run. `run` is what the run was given; its states and kept, all of them, are

@@ -1,6 +1,8 @@
 // A run: the time loop over all rows of a batch.
 #pragma once
 
+#include <atomic>
+
 #include "executor.h"
 #include "forward_step.h"
 #include "pace.h"
@@ -32,9 +34,10 @@ class Forward {
         weights_(step_.panels * packed.stride) {}
 
   void operator()(Executor& threads) {
-    const int64_t step = 2 * run_.batch * blocks_of(run_.cell.kind) * (features_ + units_) * units_;
+    const int64_t step = run_.step_work();
     const int64_t most = step * run_.time < kSharedRun ? 1 : threads.threads();
-    if (most > 1 && run_.batch < 2 * most && shares_steps() && step >= kSharedStep) {
+    if (most > 1 && run_.batch < 2 * most && shares_steps<Layout>(run_, step_.panels) &&
+        step >= kSharedStep) {
       together(threads, static_cast<int>(least(least(most, step_.panels), Team::kMost)), step);
     } else {
       apart(threads, most, step * run_.time);
@@ -59,28 +62,62 @@ class Forward {
 
   // Rows to threads: the blocks of rows go through the steps on their own.
   void apart(Executor& threads, int64_t count, int64_t work) {
-    Scratch scratch;
     const int64_t size = rows_of_block(count), blocks = ceil_div(run_.batch, size);
+    const int64_t stages = count == 1 ? 1 : stages_of(blocks, count, work);
+    if (stages > 1) handed_over(threads, least(count, blocks), size, blocks, stages);
+    else whole_blocks(threads, least(count, blocks), size, blocks);
+  }
+
+  // A few blocks, each taken through its next stage by whichever thread is free.
+  void handed_over(Executor& threads, int64_t members, int64_t size, int64_t blocks,
+                   int64_t stages) {
+    Scratch scratch;
     Rows* rows = reinterpret_cast<Rows*>(scratch.bytes(blocks * sizeof(Rows)));
     for (int64_t b = 0; b < blocks; ++b) {
-      rows[b] = make(scratch, b * size, least(size, run_.batch - b * size));
+      rows[b] = make(scratch, least(size, run_.batch - b * size));
+      rows[b].first = b * size;
     }
-    const int64_t stages = count == 1 ? 1 : stages_of(blocks, count, work);
     Relay relay(scratch, blocks, stages);
-    const auto body = [&](int64_t) {
+    in_parallel(threads, members, [&](int64_t) {
       relay.work([&](int64_t block, int64_t stage) {
         const Rows& r = rows[block];
         if (stage == 0) begin(r);
-        const int64_t from = stage * run_.time / stages, to = (stage + 1) * run_.time / stages;
-        for (int64_t s = from; s < to; ++s) {
-          step_.prepare(r, s);
-          step_.compute(r, s, 0, step_.panels);
-        }
+        take(r, stage * run_.time / stages, (stage + 1) * run_.time / stages);
         if (stage == stages - 1) end(r);
       });
-    };
-    if (count == 1 || blocks == 1) body(0);
-    else parallel(threads, least(count, blocks), body);
+    });
+  }
+
+  // As many blocks as there may be, each taken through all steps by one thread, which needs working
+  // memory for one block only.
+  void whole_blocks(Executor& threads, int64_t members, int64_t size, int64_t blocks) {
+    Scratch scratch;
+    Rows* rows = reinterpret_cast<Rows*>(scratch.bytes(members * sizeof(Rows)));
+    for (int64_t i = 0; i < members; ++i) rows[i] = make(scratch, least(size, run_.batch));
+    std::atomic<int64_t> next{0};
+    in_parallel(threads, members, [&](int64_t member) {
+      Rows r = rows[member];
+      for (int64_t b; (b = next.fetch_add(1, std::memory_order_relaxed)) < blocks;) {
+        r.first = b * size;
+        r.count = least(size, run_.batch - r.first);
+        begin(r);
+        take(r, 0, run_.time);
+        end(r);
+      }
+    });
+  }
+
+  template <class Body>
+  static void in_parallel(Executor& threads, int64_t members, const Body& body) {
+    if (members == 1) body(0);
+    else parallel(threads, members, body);
+  }
+
+  void take(const Rows& r, int64_t from, int64_t to) const {
+    for (int64_t s = from; s < to; ++s) {
+      step_.prepare(r, s);
+      step_.compute(r, s, 0, step_.panels);
+    }
   }
 
   // So many that no thread waits long for another at the end, and none is too short.
@@ -90,17 +127,11 @@ class Forward {
     return most(1, least(run_.time, wanted));
   }
 
-  // A state that needs work between two steps is left to one thread.
-  bool shares_steps() const {
-    return !kBefore && run_.reset_mask.data == nullptr && run_.recurrent_dropout.count == 0 &&
-           run_.time > 1 && step_.panels > 1;
-  }
-
   // Units to threads, for few rows: each thread's share of the weights stays in its cache.
   void together(Executor& threads, int most_parts, int64_t work) {
     Pace& pace = Pace::of<Forward>(work);
     Scratch scratch;
-    Rows r = make(scratch, 0, run_.batch);
+    const Rows r = with_state(scratch, run_.batch);
     const int64_t panels = step_.panels, row = panels * S * L;
     const int64_t steps = least(run_.time, kAhead);
     float* ahead = scratch.floats(steps * run_.batch * row);
@@ -166,18 +197,24 @@ class Forward {
     }
   }
 
-  Rows make(Scratch& scratch, int64_t first, int64_t count) const {
-    const int64_t width = step_.width;
+  // What so many rows carry from step to step.
+  Rows with_state(Scratch& scratch, int64_t count) const {
     Rows r{};
-    r.first = first;
     r.count = count;
-    for (float*& h : r.h) h = scratch.floats(count * width);
-    r.c = kLstm ? scratch.floats(count * width) : nullptr;
+    for (float*& h : r.h) h = scratch.floats(count * step_.width);
+    r.c = kLstm ? scratch.floats(count * step_.width) : nullptr;
+    return r;
+  }
+
+  // With all that a step needs, for a block of up to so many rows.
+  Rows make(Scratch& scratch, int64_t count) const {
+    const int64_t width = step_.width;
+    Rows r = with_state(scratch, count);
     r.x = step_.copies ? scratch.floats(count * step_.inputs) : nullptr;
     r.dropped = run_.recurrent_dropout.count == 0
                     ? nullptr
                     : scratch.floats(count * units_ * operands(run_.recurrent_dropout));
-    r.sums = scratch.floats(step_.sums_of(count));
+    r.sums = scratch.floats(most(step_.sums_of(count), step_.sums_of(1)));
     if constexpr (kBefore) {
       r.update = scratch.floats(count * width);
       r.candidate = scratch.floats(count * width);

@@ -14,6 +14,8 @@ namespace seqstate::SEQSTATE_BUILD {
 // Weights of one panel that are read for several rows should stay in the nearest cache.
 constexpr int64_t kPanelFloats = (V::registers == 16 ? 20 : 40) * 1024 / 4;
 
+// Panels from which on the input of a step is copied, though it could be read in place: each panel
+// reads it again, and a caller's rows often lie a power of two apart, where a cache holds few.
 constexpr int64_t kPanelsOfCopy = 8;
 
 // What multiplies a part of the weights: rows `stride` apart; with `each` a row has its numbers for

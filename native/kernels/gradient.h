@@ -24,14 +24,12 @@ class Vjp {
   void operator()(Executor& executor) {
     // Read once: somebody may change it meanwhile.
     const int all = executor.threads();
-    const int64_t step =
-        2 * run_.batch * blocks_of(run_.cell.kind) * run_.cell.units *
-        (run_.cell.units + run_.cell.features);
+    const int64_t step = run_.step_work();
     const int threads = step * run_.time < kSharedGradient ? 1 : all;
     if (has_input_) input_items_ = threads == 1 ? 1 : 4 * threads;
     if (weights_.any()) weight_items_ = weights_.items(threads);
     const Cuts<Layout> cuts(run_);
-    if (threads > 1 && run_.batch < 2 * threads && shares_steps()) {
+    if (threads > 1 && run_.batch < 2 * threads && shares_steps<Layout>(run_, step_.panels())) {
       together(executor, threads, cuts, Pace::of<Vjp>(step));
     } else {
       apart(executor, threads, cuts);
@@ -41,8 +39,6 @@ class Vjp {
   }
 
  private:
-  static constexpr bool kBefore = std::is_same_v<Layout, GruBeforeLayout>;
-
   // Rows to threads. While the steps of a chunk are taken, the chunk before it is added up: so
   // there is always something to do for a thread that is done with its rows.
   void apart(Executor& executor, int threads, const Cuts<Layout>& cuts) {
@@ -64,12 +60,6 @@ class Vjp {
                    rows + i * step_.row_floats());
       });
     }
-  }
-
-  // A state that needs work between two steps is left to one thread.
-  bool shares_steps() const {
-    return !kBefore && run_.reset_mask.data == nullptr && run_.recurrent_dropout.count == 0 &&
-           run_.time > 1 && step_.panels() > 1;
   }
 
   // Few rows: the units to threads.

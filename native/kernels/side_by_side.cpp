@@ -17,24 +17,18 @@ constexpr int64_t kFewRows = 16;
 // A step of so few operations gains nothing from more than one thread.
 constexpr int64_t kSmallStep = 65536;
 
-int64_t step_of(const Run& run) {
-  const Cell& cell = run.cell;
-  return 2 * run.batch * blocks_of(cell.kind) * (cell.features + cell.units) * cell.units;
-}
-
 // Whether each run gets one thread, or all threads work at one run after the other. Threads that
-// share a run with few rows wait for each other at every step, or find nothing to share: two LSTM
-// with 64 units over 100 steps on two threads take 1.4 times as long so at 1 row, 1.1 times at 4
-// to 16 rows, and no longer at all at 64. More threads than runs would partly stand idle, so there
-// only rows that are too few and steps that are too short for them count.
+// share a run with few rows wait for each other at every step, or find nothing to share. More
+// threads than runs would partly stand idle, so there only rows that are too few and steps that
+// are too short for them count.
 bool side_by_side(const std::vector<const Run*>& runs, int64_t passes, int threads) {
   if (runs.size() < 2 || threads < 2) return false;
   const auto count = static_cast<int64_t>(runs.size());
   int64_t rows = 0, step = 0, least = INT64_MAX, most = 0;
   for (const Run* run : runs) {
-    const int64_t work = passes * step_of(*run) * run->time;
+    const int64_t work = passes * run->step_work() * run->time;
     rows = std::max(rows, run->batch);
-    step = std::max(step, step_of(*run));
+    step = std::max(step, run->step_work());
     least = std::min(least, work);
     most = std::max(most, work);
   }

@@ -1,6 +1,8 @@
 // What every time loop asks of a run: which time a step reads, what is skipped or started anew.
 #pragma once
 
+#include <type_traits>
+
 #include "api.h"
 #include "layouts.h"
 
@@ -91,6 +93,13 @@ inline void copy_input(float* to, const Run& run, int64_t row, int64_t step, Man
 // Whether the input can be read where it lies.
 inline bool reads_in_place(const Run& run) {
   return run.x.unit == 1 && run.mask.data == nullptr && run.input_dropout.count == 0;
+}
+
+// Whether threads may share each step. A state that needs work between two steps is left to one.
+template <class Layout>
+bool shares_steps(const Run& run, int64_t panels) {
+  return !std::is_same_v<Layout, GruBeforeLayout> && run.reset_mask.data == nullptr &&
+         run.recurrent_dropout.count == 0 && run.time > 1 && panels > 1;
 }
 
 // Floats of an operand row for one k: one, or one a block.

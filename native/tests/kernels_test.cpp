@@ -24,10 +24,11 @@ struct Shape {
   int64_t batch, time, features, units;
 };
 
-// One row, one step, sizes that are no multiple of a vector, more rows than a tile has, and rows
-// that many threads share, with panels of weights that are cut.
-constexpr Shape kShapes[] = {{1, 1, 1, 1},   {1, 9, 8, 17}, {2, 3, 3, 50},   {5, 4, 1, 3},
-                             {19, 6, 7, 33}, {1, 5, 3, 129}, {8, 2, 64, 170}};
+// One row, one step, sizes that are no multiple of a vector, more rows than a tile has, rows that
+// many threads share, with panels of weights that are cut, and a row that is left after the others
+// went by threes.
+constexpr Shape kShapes[] = {{1, 1, 1, 1},   {1, 9, 8, 17},  {2, 3, 3, 50},    {5, 4, 1, 3},
+                             {19, 6, 7, 33}, {1, 5, 3, 129}, {8, 2, 64, 170}, {10, 1, 3, 170}};
 
 std::mt19937 random_bits(0);
 

@@ -28,6 +28,9 @@ KERNEL_VARIABLE, THREADS_VARIABLE, ISA_VARIABLE = (
 
 _WHERE = "seqstate.config"
 _in_block: ContextVar[str | None] = ContextVar("kernel", default=None)
+# The kernels of all blocks that some thread is in: where there is none, torch's compiler is spared
+# the variable above, which it can't look into.
+_blocks: list[str] = []
 _listeners: list[Callable[[int], None]] = []
 
 
@@ -50,7 +53,7 @@ def kernel() -> str:
     Raises:
         ArgumentError: the variable SEQSTATE_KERNEL holds something else.
     """
-    chosen = _in_block.get() or _Chosen.kernel
+    chosen = (_in_block.get() if _blocks else None) or _Chosen.kernel
     if chosen is None:
         given = os.environ.get(KERNEL_VARIABLE) or "auto"
         chosen = _Chosen.kernel = check_kernel(given, KERNEL_VARIABLE, name="it")
@@ -81,9 +84,11 @@ def using_kernel(name: str) -> Iterator[None]:
         portable
     """
     before = _in_block.set(check_kernel(name, f"{_WHERE}.using_kernel"))
+    _blocks.append(name)
     try:
         yield
     finally:
+        _blocks.remove(name)
         _in_block.reset(before)
 
 

@@ -16,19 +16,19 @@ CELLS = {
     "GRU, reset before": ("GRU", False),
     "SimpleRNN": ("SimpleRNN", True),
 }
-# batch, time, features, units: one of each, no multiple of a vector, more rows than a tile, more
-# entries than a block of the weight gradients' sums
-SHAPES = [
-    (1, 1, 1, 1),
-    (1, 1, 8, 32),
-    (1, 7, 3, 17),
-    (1, 9, 5, 64),
-    (2, 5, 4, 3),
-    (3, 4, 2, 50),
-    (5, 6, 7, 129),
-    (13, 3, 33, 20),
-    (70, 5, 1, 9),
-]
+
+
+def shapes(text: str) -> list[tuple[int, ...]]:
+    """Read shapes of calls, written as batch x time x features x units."""
+    return [tuple(map(int, shape.split("x"))) for shape in text.split()]
+
+
+# One of each, no multiple of a vector, more rows than a tile, more entries than a block of the
+# weight gradients' sums.
+SHAPES = shapes("1x1x1x1 1x1x8x32 1x7x3x17 1x9x5x64 2x5x4x3 3x4x2x50 5x6x7x129 13x3x33x20 70x5x1x9")
+# Enough work that it is given to threads: few long rows share their steps, many share the rows;
+# the last two are few rows for many threads, with panels that are cut.
+LONG = shapes("1x60x9x66 2x40x20x70 3x25x5x129 7x30x8x40 33x12x16x50 8x12x64x200 7x10x300x300")
 FORMS: dict[str, dict[str, Any]] = {
     "plain": {},
     "no bias": {"bias": False},

@@ -13,6 +13,7 @@ from kernels.native_cases import (
     CELLS,
     FORMS,
     FUSED,
+    LONG,
     PAIRS,
     WEIGHTS,
     assert_same_bits,
@@ -91,19 +92,6 @@ def test_a_row_alone_is_a_row_in_any_batch(build, call, data):
         assert_same_bits(part, rows_of(whole, chosen))
 
 
-# Enough work that it is given to threads: few long rows share their steps, many share the rows.
-LONG = [
-    (1, 60, 9, 66),
-    (2, 40, 20, 70),
-    (3, 25, 5, 129),
-    (7, 30, 8, 40),
-    (33, 12, 16, 50),
-    # Few rows for many threads, and panels that are cut.
-    (8, 12, 64, 200),
-    (7, 10, 300, 300),
-]
-
-
 @pytest.mark.parametrize("form", ["plain", "mask", "mask and reset", "a dropout mask a block"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_any_number_of_threads(cell, form):
@@ -119,6 +107,19 @@ def test_any_number_of_threads(cell, form):
                 assert_same_bits(native.forward(spec, inputs), results)
                 again = native.gradient(spec, inputs, results, cotangents)
             assert_same_bits(again, gradients)
+
+
+@pytest.mark.parametrize("form", ["plain", "mask and reset", "a dropout mask a block"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_very_many_rows_are_those_of_smaller_batches(cell, form):
+    """Each thread takes one block of rows after the other, and the last block is a row alone."""
+    spec, rows = spec_of(cell), 40_021
+    inputs = inputs_of(spec, (rows, 1, 3, 9), **FORMS[form])
+    with threads(2):
+        whole = native.forward(spec, inputs)
+        for first in range(0, rows, 7000):
+            part = range(first, min(first + 7000, rows))
+            assert_same_bits(native.forward(spec, rows_of(inputs, part)), rows_of(whole, part))
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -102,6 +102,4 @@ def test_no_build_brings_code_that_another_one_would_run():
         )
         weak = [line.split(maxsplit=2)[2] for line in listed.stdout.splitlines() if " W " in line]
         shared = [name for name in weak if f"seqstate::{build}::" not in name]
-        # The executor of one thread is a loop without arithmetic on floats, first linked from
-        # the baseline.
         assert shared == []

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from kernels.native_cases import CELLS, FORMS, assert_same_bits, cotangents_of, inputs_of, spec_of
+from kernels.native_cases import (
+    CELLS,
+    FORMS,
+    assert_same_bits,
+    cotangents_of,
+    inputs_of,
+    shapes,
+    spec_of,
+)
 from kernels.native_cases import threads as using
 from seqstate.errors import ArgumentError, InputError
 from seqstate.kernels import native
@@ -11,8 +19,8 @@ from seqstate.kernels.call import DIFFERENTIABLE
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=str(native.reason()))
 
-# batch, time, features, units: enough work for a thread each, on both sides of what are few rows.
-SHAPES = [(1, 100, 16, 64), (3, 40, 7, 50), (16, 20, 8, 33), (40, 20, 8, 33)]
+# Enough work for a thread each, on both sides of what are few rows.
+SHAPES = shapes("1x100x16x64 3x40x7x50 16x20x8x33 40x20x8x33")
 
 
 def two(cell="LSTM", shape=SHAPES[0], form="plain", other=None):

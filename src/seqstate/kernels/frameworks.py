@@ -18,21 +18,17 @@ MODULES = {
 }
 
 
-def run(spec: Spec, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a call; see `seqstate.kernels.call` for what goes in and what comes out."""
-    made: dict[str, Any] = _module().run(spec, inputs)
-    return made
+# What to do where JAX can't call the kernels.
+OTHER_JAXLIB = "Install jaxlib 0.6 or later, and where it was there, seqstate once more."
 
 
 def run_all(calls: Sequence[tuple[Spec, Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """Make several calls, none of which reads what another one makes.
 
-    As one call of the kernels where the backend has a way to make one.
+    As one call of the kernels where that can be; see `seqstate.kernels.call` for what goes in and
+    what comes out.
     """
-    together = getattr(_module(), "run_all", None)
-    if together is None or len(calls) == 1:
-        return [run(spec, inputs) for spec, inputs in calls]
-    made: list[dict[str, Any]] = together(calls)
+    made: list[dict[str, Any]] = _module().run_all(calls)
     return made
 
 
@@ -44,8 +40,18 @@ def why_not() -> tuple[str, str] | None:
     return _FOUND[backend]
 
 
-# By backend. A dict, because a compiler that looks into this, as torch's does, sees through it.
+def is_compiling() -> bool:
+    """Tell whether torch's compiler is tracing what runs; other backends are not asked."""
+    if keras.backend.backend() != "torch":
+        return False
+    import torch
+
+    return torch.compiler.is_compiling()
+
+
+# By backend. Dicts, because a compiler that looks into this, as torch's does, sees through them.
 _FOUND: dict[str, tuple[str, str] | None] = {}
+_MODULES: dict[str, Any] = {}
 
 
 def _look(backend: str) -> tuple[str, str] | None:
@@ -61,7 +67,7 @@ def _look(backend: str) -> tuple[str, str] | None:
         if device != "cpu":
             return f"JAX computes on a {device}", f"{_ON_CPU}: set JAX_PLATFORMS=cpu."
         problem = module.why_not()
-        return None if problem is None else (problem, "Install another jaxlib.")
+        return None if problem is None else (problem, OTHER_JAXLIB)
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -75,4 +81,7 @@ _ON_CPU = "The native kernels run on a CPU"
 
 
 def _module() -> Any:
-    return importlib.import_module(MODULES[keras.backend.backend()])
+    backend = keras.backend.backend()
+    if backend not in _MODULES:
+        _MODULES[backend] = importlib.import_module(MODULES[backend])
+    return _MODULES[backend]

@@ -38,7 +38,8 @@ def run(spec: call.Spec, inputs: Mapping[str, Any]) -> Arrays:
 def run_all(calls: Sequence[tuple[call.Spec, Mapping[str, Any]]]) -> list[Arrays]:
     """Make several calls of `run`, none of which reads what another one makes.
 
-    Two over the same rows and steps are one call of XLA, which never runs two calls at once.
+    Two over the same rows and steps are one call: XLA runs the calls of a program one after the
+    other.
     """
     reason = why_not()
     if reason is not None:

@@ -19,7 +19,7 @@ def partitioned(target: Any) -> Callable[..., Any]:
     A gradient of weights is then the sum over the devices.
 
     Args:
-        target: a `jax_call.Target`.
+        target: a `jax_call.Target` or `jax_call.Two`.
     """
     operands, results = target.axes()
 

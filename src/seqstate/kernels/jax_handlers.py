@@ -11,6 +11,7 @@ import jax
 
 from seqstate.errors import message
 from seqstate.kernels import native
+from seqstate.kernels.frameworks import OTHER_JAXLIB
 
 
 def why_not() -> str | None:
@@ -43,10 +44,7 @@ def _why_not_registered() -> str | None:
             jax.ffi.register_ffi_target(name, target, platform="cpu")
     except Exception as error:  # whatever an unknown jaxlib raises
         reason = f"this jaxlib can't call the native kernels: {error}"
-        todo = (
-            "Layers take the portable path, with the same numbers. Install jaxlib 0.6 or later, "
-            "and where it was there, seqstate once more."
-        )
+        todo = f"Layers take the portable path, with the same numbers. {OTHER_JAXLIB}"
         warnings.warn(message("seqstate", reason, todo), RuntimeWarning, stacklevel=2)
         return reason
     return None

@@ -75,8 +75,7 @@ def usable() -> bool:
     if why is not None:
         warnings.warn(
             f"The native kernels of seqstate are not used: {why}. Layers run on the portable "
-            "path: the same numbers, slower. "
-            f"{REPAIR}",
+            f"path: the same numbers, slower. {REPAIR}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -91,13 +90,7 @@ def module() -> ModuleType:
     """
     loaded = _load()
     if isinstance(loaded, str):
-        raise MissingPackageError(
-            message(
-                "seqstate.kernels.native",
-                loaded,
-                REPAIR,
-            )
-        )
+        raise MissingPackageError(message("seqstate.kernels.native", loaded, REPAIR))
     return loaded
 
 
@@ -239,10 +232,7 @@ def _prepared(name: str, value: Any) -> Array:
 
 def empty_results(spec: Spec, inputs: Arrays) -> dict[str, Array]:
     """Make the arrays that a run with these inputs writes, their values not set."""
-    x, recurrent_kernel = (
-        np.shape(inputs.get("x", ())),
-        np.shape(inputs.get("recurrent_kernel", ())),
-    )
+    x, recurrent_kernel = (np.shape(inputs.get(name, ())) for name in ("x", "recurrent_kernel"))
     if len(x) != 3 or len(recurrent_kernel) != 2:
         # What is wrong with them, the kernels say themselves.
         return {}

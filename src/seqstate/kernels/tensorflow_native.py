@@ -97,11 +97,9 @@ def _forward(specs: Sequence[Spec], inputs: Sequence[Arrays]) -> list[dict[str, 
     def call(arrays: list[dict[str, Array]]) -> list[dict[str, Array]]:
         every, handed = [], []
         for spec, given in zip(specs, arrays, strict=True):
-            batch, time, _ = given["x"].shape
-            shapes = _shapes(spec, batch, time, given["recurrent_kernel"].shape[0])
-            made = {name: _empty(shapes[name]) for name in spec.results()}
+            made = {name: _empty(shape) for name, shape in _shapes(spec, given).items()}
             every.append(made)
-            if time > 0:
+            if given["x"].shape[1] > 0:
                 handed.append((*spec.static(), given, made))
                 continue
             # Nothing is done: the state before the first step is the last one.
@@ -110,11 +108,7 @@ def _forward(specs: Sequence[Spec], inputs: Sequence[Arrays]) -> list[dict[str, 
         native.compute("forward", handed)
         return every
 
-    expected = []
-    for spec, given in zip(specs, inputs, strict=True):
-        batch, time, _ = given["x"].shape
-        shapes = _shapes(spec, batch, time, given["recurrent_kernel"].shape[0])
-        expected.append({name: shapes[name] for name in spec.results()})
+    expected = [_shapes(spec, given) for spec, given in zip(specs, inputs, strict=True)]
     return _out_of_the_graph(call, inputs, expected)
 
 
@@ -226,12 +220,12 @@ def _out_of_the_graph(
     return _dealt([tuple(own) for own in shapes], found)
 
 
-def _shapes(spec: Spec, batch: int | None, time: int | None, units: int | None) -> dict[str, Shape]:
-    shapes: dict[str, Shape] = {"kept": (time, batch, spec.kept, units)}
-    for name in spec.names.states:
-        shapes[f"last_{name}"] = (batch, units)
-        shapes[f"states_{name}"] = (batch, time, units)
-    return shapes
+def _shapes(spec: Spec, given: Arrays) -> dict[str, Shape]:
+    """Give the shape of each result of a run, as far as those of its inputs are known."""
+    (batch, time, _), units = given["x"].shape, given["recurrent_kernel"].shape[0]
+    shapes = {"last": (batch, units), "states": (batch, time, units)}
+    shapes["kept"] = (time, batch, spec.kept, units)
+    return {name: shapes[name.split("_")[0]] for name in spec.results()}
 
 
 def _empty(shape: tuple[Any, ...]) -> Array:

@@ -12,7 +12,8 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.errors import NoStateError, message
-from seqstate.kernels import choice
+from seqstate.kernels import frameworks
+from seqstate.kernels.pair import Pair
 from seqstate.layers import initial, inputs, masks
 from seqstate.layers.directions import MERGES, can_pair, check_arguments, check_pair, copied
 from seqstate.layers.one_of_several import label
@@ -199,8 +200,9 @@ class Bidirectional(keras.layers.Layer):
             initial.check_initial_state(
                 self.spec, given["initial_state"], sequences.shape[0], self.where
             )
-        kwargs.update({name: value for name, value in given.items() if value is not None})
-        return super().__call__(sequences, **kwargs)
+        # Not an update of `kwargs`: from there on torch's compiler can't follow Keras.
+        more = {name: value for name, value in given.items() if value is not None}
+        return super().__call__(sequences, **kwargs, **more)
 
     def _names_states(self) -> bool:
         return all(isinstance(layer, RNN) for layer in self.directions().values())
@@ -254,9 +256,10 @@ class Bidirectional(keras.layers.Layer):
             state = states_in.get(direction)
             return layers[direction](sequences, initial_state=state, **given)
 
-        if all(can_pair(layer) for layer in layers.values()):
+        # A compiler of torch sees no way through a pair.
+        if not frameworks.is_compiling() and all(can_pair(layer) for layer in layers.values()):
             calls = [partial(one, direction) for direction in layers]
-            return choice.Pair([*layers.values()], calls).call()
+            return Pair([*layers.values()], calls).call()
         return one("forward"), one("backward")
 
     def _merge(self, forward: Any, backward: Any) -> Any:

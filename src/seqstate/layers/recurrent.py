@@ -11,6 +11,7 @@ from keras import ops
 from seqstate import state as states
 from seqstate.config import check_kernel
 from seqstate.kernels import choice
+from seqstate.kernels.pair import Pair
 from seqstate.kernels.problem import Problem, Results, Watcher
 from seqstate.layers import constructor, initial, inputs, masks
 from seqstate.layers import returns as named_results
@@ -248,8 +249,9 @@ class RNN(CarriedState):
             "lengths": lengths,
         }
         self._check_call(sequences, **given)
-        kwargs.update({name: value for name, value in given.items() if value is not None})
-        return super().__call__(sequences, **kwargs)
+        # Not an update of `kwargs`: from there on torch's compiler can't follow Keras.
+        more = {name: value for name, value in given.items() if value is not None}
+        return super().__call__(sequences, **kwargs, **more)
 
     def _check_call(
         self, sequences: Any, initial_state: Any, mask: Any, reset_mask: Any, lengths: Any, **_: Any
@@ -308,7 +310,7 @@ class RNN(CarriedState):
             gates="gates" in wanted or "gates" in watched,
         )
         try:
-            results = choice.run(problem, self.kernel, self.where, choice.Pair.of(self))
+            results = choice.run(problem, self.kernel, self.where, Pair.of(self))
         finally:
             self.steps.end()
         if self._carried is not None:
