@@ -45,27 +45,30 @@ class LearnedMix(keras.layers.Layer):
         }
 
 
-def train(mix):
-    pair = CoupledCells(
-        {"left": LSTMCell(UNITS), "right": LSTMCell(UNITS)},
-        mix=mix,
-        features={"left": 1, "right": 1},
-        merge_mode="left",
-    )
+def train(cell, sensors=2):
     model = keras.Sequential(
-        [keras.Input((8, 2)), RNN(pair, return_sequences=True, name="pair"), keras.layers.Dense(1)]
+        [
+            keras.Input((8, sensors)),
+            RNN(cell, return_sequences=True, name="pair"),
+            keras.layers.Dense(1),
+        ]
     )
     model.compile(keras.optimizers.Adam(0.02), "mse")
-    model.fit(x, y, batch_size=64, epochs=9, verbose=0)
-    return model, float(model.evaluate(new, new_y, verbose=0))
+    model.fit(x[..., :sensors], y, batch_size=64, epochs=9, verbose=0)
+    return model, float(model.evaluate(new[..., :sensors], new_y, verbose=0))
 
 
-_, apart = train(None)
-together, averaged = train(average_of_c)
-learning, learned = train(LearnedMix())
+def pair(mix):
+    cells = {"left": LSTMCell(UNITS), "right": LSTMCell(UNITS)}
+    return CoupledCells(cells, mix=mix, features={"left": 1, "right": 1}, merge_mode="left")
+
+
+_, alone = train(LSTMCell(UNITS), sensors=1)
+together, averaged = train(pair(average_of_c))
+learning, learned = train(pair(LearnedMix()))
 
 print(f"mean squared error of saying zero:    {(new_y**2).mean():.3f}")
-print(f"streams apart:                        {apart:.3f}")
+print(f"the left stream alone:                {alone:.3f}")
 print(f"the average of both cell states:      {averaged:.3f}")
 print(f"a share that is learned for each unit: {learned:.3f}")
 

@@ -1,8 +1,8 @@
-"""A task where an average helps: RWA beside LSTM, on a mean over a hundred steps.
+"""A task where an average helps: RWA beside LSTM, on a mean over sixty steps.
 
 Some steps are marked. The answer is the mean of the numbers at the marked steps, wherever they
 are. An RWA keeps an average and has to learn what to give attention to; an LSTM has to keep a
-sum over a hundred steps, and their count.
+sum over sixty steps, and their count.
 """
 
 import seqstate  # noqa: I001  (first: it picks a backend that is installed)
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from seqstate.layers import LSTM, RWA
 
-TIME, UNITS = 100, 24
+TIME, UNITS = 60, 24
 
 
 def data(rows, seed):
@@ -22,7 +22,7 @@ def data(rows, seed):
     return np.stack([numbers, marks], axis=-1).astype("float32"), mean.astype("float32")
 
 
-x, y = data(1024, seed=1)
+x, y = data(768, seed=1)
 new, new_y = data(512, seed=2)
 error = {}
 for kind in (LSTM, RWA):

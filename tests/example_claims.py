@@ -14,10 +14,10 @@ def dense_into_c(found):
 
 
 def two_streams(found):
-    assert found["averaged"] < 0.5 * found["apart"]
-    assert found["learned"] < 0.5 * found["apart"]
+    assert found["averaged"] < 0.5 * found["alone"]
+    assert found["learned"] < 0.5 * found["alone"]
     # The left stream alone can't know the other half of the sum.
-    assert found["apart"] > 0.4 * (found["new_y"] ** 2).mean()
+    assert found["alone"] > 0.4 * (found["new_y"] ** 2).mean()
     assert found["difference"] == 0
     assert np.abs(found["share"]).max() > 0.05
 
