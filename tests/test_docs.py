@@ -24,6 +24,7 @@ import pytest
 import yaml
 
 import seqstate
+from example_claims import CLAIMS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -126,6 +127,8 @@ def test_example(example, capsys):
     globals_ = runpy.run_path(str(example), run_name="__main__")
     assert globals_["__doc__"], "the docstring says what the example shows"
     assert capsys.readouterr().out.strip(), "an example prints what it shows"
+    if example.stem in CLAIMS:
+        CLAIMS[example.stem](globals_)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -143,6 +146,7 @@ def test_docstrings(name):
 def test_the_examples_and_pages_are_found():
     assert len(DOCS) > 5
     assert len(EXAMPLES) > 5
+    assert set(CLAIMS) <= {example.stem for example in EXAMPLES}
     assert "seqstate.layers.lstm" in MODULES
 
 

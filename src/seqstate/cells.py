@@ -7,6 +7,7 @@ References:
     GRU: Cho et al., arXiv:1406.1078 (v1: `reset_after=True`, v3: `reset_after=False`).
     LSTM: Hochreiter and Schmidhuber, Neural Computation 9 (1997), with the forget gate of
     Gers et al., Neural Computation 12 (2000).
+    RWA: Ostmeyer and Cowell, arXiv:1703.01253.
 """
 
 from __future__ import annotations
@@ -36,5 +37,9 @@ GRU = CellKind("GRU", states=("h",), gates=("update", "reset", "candidate"), blo
 LSTM = CellKind(
     "LSTM", states=("h", "c"), gates=("input", "forget", "candidate", "output"), blocks=4
 )
+RWA = CellKind(
+    "RWA", states=("h", "average", "weight", "max"), gates=("candidate", "share"), blocks=3
+)
 
+# Those that the native kernels know.
 KINDS = {kind.name: kind for kind in (SIMPLE_RNN, GRU, LSTM)}

@@ -11,9 +11,15 @@ import seqstate.layers
 from cases import FEATURES, TOLERANCE, UNITS
 from frameworks import array, compiled
 from seqstate import state as states
-from seqstate.layers import RNN, GRUCell, LSTMCell, SimpleRNNCell
+from seqstate.layers import RNN, CoupledCells, FeedbackCell, GRUCell, LSTMCell, SimpleRNNCell
 
 ROWS, STEPS = 2, 4  # few shapes, because each of them is compiled
+
+
+def average(cells):
+    h = (cells["a"]["h"] + cells["b"]["h"]) / 2
+    return {"a": {"h": h}, "b": {"h": cells["b"]["h"]}}
+
 
 MAKERS = {
     "SimpleRNN": lambda: seqstate.layers.SimpleRNN(UNITS, returns="all"),
@@ -23,6 +29,11 @@ MAKERS = {
     "GRU, backwards": lambda: seqstate.layers.GRU(UNITS, go_backwards=True, returns="all"),
     "LSTM, backwards": lambda: seqstate.layers.LSTM(UNITS, go_backwards=True, returns="all"),
     "zeroed": lambda: seqstate.layers.LSTM(UNITS, returns="all", zero_output_for_mask=True),
+    "RWA": lambda: seqstate.layers.RWA(UNITS, returns="all"),
+    "coupled": lambda: RNN(
+        CoupledCells({"a": GRUCell(UNITS), "b": GRUCell(UNITS)}, mix=average), returns="all"
+    ),
+    "feedback": lambda: RNN(FeedbackCell(LSTMCell(2), keras.layers.Dense(UNITS)), returns="all"),
     "stack": lambda: RNN([LSTMCell(2), SimpleRNNCell(2), GRUCell(UNITS)], returns="all"),
 }
 made = {}

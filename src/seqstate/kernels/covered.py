@@ -62,11 +62,12 @@ def why_not_cell(steps: Any) -> Reason | None:
                 return Reason(f"{name}: {reason.why}", reason.todo)
         return None
     cell = steps.cell
-    if not hasattr(steps, "rewritten"):
-        return Reason(
-            f"{type(cell).__name__} is not one of seqstate's cells",
-            f"Use {', '.join(f'seqstate.layers.{kind}Cell' for kind in KINDS)}.",
-        )
+    if not hasattr(steps, "rewritten") or cell.kind not in KINDS.values():
+        name = type(cell).__name__
+        ours = ", ".join(f"seqstate.layers.{kind}Cell" for kind in KINDS)
+        if type(cell).__module__.startswith("seqstate.layers."):
+            return Reason(f"there is no native kernel for {name}", f"Those that have one: {ours}.")
+        return Reason(f"{name} is not one of seqstate's cells", f"Use {ours}.")
     rewritten = steps.rewritten()
     if rewritten is not None:
         return Reason(

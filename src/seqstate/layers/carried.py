@@ -83,7 +83,9 @@ class CarriedState(keras.layers.Layer):
 
     def _starting(self, path: str) -> Any:
         def initial(shape: tuple[int, ...], dtype: str | None = None) -> Any:
-            return keras.ops.cast(states.flatten(self.steps.initial(shape[0]))[path], dtype)
+            started = states.flatten(self.steps.initial(shape[0]))[path]
+            # Torch can't write into a row that is shown to all rows.
+            return keras.ops.copy(keras.ops.cast(started, dtype))
 
         return initial
 

@@ -1,4 +1,4 @@
-"""`CellLayer`: all that `SimpleRNN`, `GRU` and `LSTM` share beyond `RNN`."""
+"""`CellLayer`: all that `SimpleRNN`, `GRU`, `LSTM` and `RWA` share beyond `RNN`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from seqstate.errors import ArgumentError, message
 from seqstate.layers.cell import GatedCell
 from seqstate.layers.recurrent import RNN
 
-_SNAKE_CASE = {"LSTMCell": "lstm_cell", "GRUCell": "gru_cell", "SimpleRNNCell": "simple_rnn_cell"}
+_SNAKE_CASE = {
+    "LSTMCell": "lstm_cell",
+    "GRUCell": "gru_cell",
+    "SimpleRNNCell": "simple_rnn_cell",
+    "RWACell": "rwa_cell",
+}
 
 
 def of_cell(name: str) -> Any:

@@ -124,7 +124,7 @@ class _Change:
             return
         name, config = node["class_name"], node["config"]
         shown = config.get("name", name)
-        if name not in ours.__all__:
+        if name not in ours.__all__ or not hasattr(keras.layers, name):
             self.problems[shown] = f"is a {name}, which Keras does not have"
             return
         node["module"], node["registered_name"] = "keras.layers", None
@@ -255,8 +255,7 @@ def _keras_runs(layer: Any) -> bool:
     """Tell whether Keras's RNN runs the cell of a layer: its states must come as a list."""
     if layer is None:
         return True
-    cell = layer.cell
-    cells = cell.cells if hasattr(cell, "cells") else [cell]
+    cells = layer.cell.cells if isinstance(layer.steps, StackedSteps) else [layer.cell]
     return not any(isinstance(c.state_size, Mapping) or hasattr(c, "gate_sizes") for c in cells)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from seqstate import state as states
 from seqstate.cells import KINDS
-from seqstate.layers import RNN
+from seqstate.layers import RNN, RWACell
 from seqstate.layers import returns as named_results
 from seqstate.layers.steps import StackedSteps, Steps, steps_of
 from seqstate.models.explain.facts import (
@@ -96,7 +96,16 @@ def _starts(layer: Any, given: Sequence[Value]) -> str:
     one = layer.forward_layer if is_bidirectional(layer) else layer
     if getattr(one, "learned_state", None) is not None:
         return "from a learned state"
-    return "from the batch before" if layer.stateful else "from zeros"
+    if layer.stateful:
+        return "from the batch before"
+    return "from a learned h, else from zeros" if _learns_h(one.cell) else "from zeros"
+
+
+def _learns_h(cell: Any) -> bool:
+    """Tell whether a cell, or one inside it, starts from a weight of its own."""
+    inside = getattr(cell, "cells", None) or [getattr(cell, "cell", None)]
+    inner = inside.values() if isinstance(inside, Mapping) else inside
+    return isinstance(cell, RWACell) or any(_learns_h(one) for one in inner if one is not None)
 
 
 def _steps(layer: Any) -> Steps:
@@ -193,7 +202,8 @@ def _words_of_output(layer: Any, name: str, direction: str) -> str:
     steps = _steps(layer)
     if isinstance(steps, StackedSteps):
         return f"the output of {list(steps.inner)[-1]} after {when} step"
-    return f"h after {when} step" if steps.vectors else f"the output after {when} step"
+    is_h = steps.vectors and "h" in steps.spec
+    return f"{'h' if is_h else 'the output'} after {when} step"
 
 
 def _listed(layer: Any) -> list[Any]:
