@@ -38,9 +38,7 @@ target[:, 10] = STOP
 
 model = EncoderDecoder(
     Encoder(Bidirectional(GRU(32)), tokens=len(LETTERS), embedding=16, padding=0),
-    Decoder(
-        GRU(64), tokens=len(LETTERS), start=START, stop=STOP, embedding=16, attention="luong"
-    ),
+    Decoder(GRU(64), tokens=len(LETTERS), start=START, stop=STOP, embedding=16, attention="luong"),
 )
 model.compile(keras.optimizers.Adam(0.01), metrics=["accuracy"])
 history = model.fit(source[:2800], target[:2800], batch_size=56, epochs=5, verbose=0)
