@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from seqstate.errors import DataError
-from seqstate.forecast.clock import clock_of, show
+from seqstate.forecast.clock import clock_of, show, without_gaps
 
 # How pandas itself would go on is the oracle.
 FREQUENCIES = ["h", "15min", "D", "W-WED", "MS", "ME", "QS", "YS", "B", "2h", "s", "2MS"]
@@ -16,6 +16,13 @@ def test_a_clock_goes_on_as_pandas_does(frequency):
     clock = clock_of(times[:25], "here", "the series")
     np.testing.assert_array_equal(clock.after(times[24], 15), times[25:])
     np.testing.assert_array_equal(clock.until(times[24], 10), times[15:25])
+
+
+@pytest.mark.parametrize("frequency", FREQUENCIES)
+def test_missing_times_are_put_in(frequency):
+    whole = pd.date_range("2023-01-02", periods=40, freq=frequency)
+    times = whole.to_numpy().astype("datetime64[us]")
+    np.testing.assert_array_equal(without_gaps(np.delete(times, [9, 20, 21])), times)
 
 
 def test_numbers_are_times_too():

@@ -46,7 +46,7 @@ FIT = {
     "nothing": ({}, [], DataError, "no series came"),
     "too short": ({}, Y[:14], DataError, "the history has 14 steps; expected at least"),
     "horizon beyond the history": (
-        {"horizon": 60},
+        {"horizon": 70},
         Y,
         DataError,
         "the history has 80 steps; expected at least",

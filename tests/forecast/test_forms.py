@@ -140,7 +140,7 @@ def test_a_long_frame_holds_several_series(library):
         "y": np.concatenate(list(parts.values())),
     }
     frame = library.DataFrame(columns)
-    forecaster = small(time="time", series="place", target="y", calendar=None).fit(frame)
+    forecaster = small(time="time", series="place", calendar=None).fit(frame)
     found = forecaster.predict()
     assert isinstance(found, library.DataFrame)
     assert list(found["place"]) == ["north"] * 3 + ["south"] * 3

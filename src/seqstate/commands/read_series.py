@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqstate.errors import ArgumentError, DataError, message
 from seqstate.files import existing_file
+from seqstate.forecast.clock import without_gaps
 
 if TYPE_CHECKING:
     import pandas
@@ -283,14 +284,14 @@ def _filled(part: pandas.DataFrame, wanted: Wanted) -> pandas.DataFrame:
     times = part[wanted.time]
     part = part.set_index(wanted.time)
     if times.is_monotonic_increasing and times.is_unique and len(times) > 2:
-        usual = times.diff().mode().iloc[0]
-        if times.dtype.kind == "M":
-            frequency = pandas.infer_freq(times.iloc[:10]) or pandas.infer_freq(times.iloc[-10:])
-            whole: Any = pandas.date_range(times.iloc[0], times.iloc[-1], freq=frequency or usual)
-        else:
-            whole = pandas.RangeIndex(times.iloc[0], times.iloc[-1] + 1, usual)
-        if len(times.index) < len(whole) and pandas.Index(times).isin(whole).all():
-            part = part.reindex(whole)
+        dated = isinstance(part.index, pandas.DatetimeIndex)
+        plain = times.to_numpy().astype("datetime64[us]" if dated else "int64")
+        whole = pandas.Index(without_gaps(plain))
+        if isinstance(whole, pandas.DatetimeIndex) and isinstance(part.index, pandas.DatetimeIndex):
+            # What NumPy knows of a zone is UTC.
+            whole = whole.as_unit(part.index.unit)
+            whole = whole if part.index.tz is None else whole.tz_localize("UTC")
+        part = part.reindex(whole)
     numbers = [wanted.target, *wanted.covariates]
     # Beyond the first and the last value there is no line to fill on.
     part[numbers] = part[numbers].interpolate(limit_area="inside")

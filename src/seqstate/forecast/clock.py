@@ -9,7 +9,7 @@ import numpy as np
 
 from seqstate.errors import DataError, message
 
-_MONTH_OF_STEPS = (28, 31)  # days between the same day of two months
+_MONTH = 28  # days, at least
 _NAMES = ((86400 * 7, "week"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -108,6 +108,54 @@ def clock_of(times: np.ndarray, where: str, name: str) -> Clock:
     raise _irregular(times, steps, Clock("steps", usual, dated), where, name)
 
 
+def without_gaps(times: np.ndarray) -> np.ndarray:
+    """Give the times from the first to the last with those that are missing between.
+
+    Where the rest does not fit a clock either, they come back as they are.
+
+    Args:
+        times: `[time]`, `datetime64[us]` or whole numbers that rise; at least two.
+
+    Example:
+        >>> without_gaps(np.array([0, 5, 10, 30])).tolist()
+        [0, 5, 10, 15, 20, 25, 30]
+    """
+    for clock in _clocks_with_gaps(times):
+        first, last = times[0], times[-1]
+        if clock.kind == "months":
+            months = (last.astype("datetime64[M]") - first.astype("datetime64[M]")).astype(int)
+            count = int(months) // clock.step
+        elif clock.kind == "business days":
+            days = times.astype("datetime64[D]")
+            count = int(np.busday_count(days[0], days[-1]))
+        else:
+            count = int((last - first).astype("int64")) // clock.step
+        whole = np.concatenate([times[:1], clock.after(first, count)])
+        if np.isin(times, whole).all():
+            return whole
+    return times
+
+
+def _clocks_with_gaps(times: np.ndarray) -> list[Clock]:
+    """Give the clocks that may have gone, the likeliest first."""
+    steps = np.diff(times).astype("int64")
+    dated = times.dtype.kind == "M"
+    plain = Clock("steps", _usual(steps), dated)
+    if not dated:
+        return [plain]
+    days = times.astype("datetime64[D]")
+    usual_days = _usual(np.diff(days).astype(int))
+    if usual_days >= _MONTH:
+        months = days.astype("datetime64[M]")
+        ends = bool(((months + 1).astype("datetime64[D]") - days == np.timedelta64(1, "D")).all())
+        step = _usual(np.diff(months).astype(int))
+        return [Clock("months", max(step, 1), True, ends), plain]
+    # No weekend in several weeks of days is no chance.
+    if usual_days == 1 and len(days) > 15 and np.is_busday(days).all():
+        return [Clock("business days", 1, True), plain]
+    return [plain]
+
+
 def show(time: Any) -> str:
     """Write a time without what is zero at its end.
 
@@ -134,7 +182,7 @@ def _months(days: np.ndarray, where: str, name: str) -> Clock | None:
         return None
     steps = np.diff(months).astype(int)
     clock = Clock("months", _usual(steps), dated=True, month_end=bool(ends.all()))
-    if _usual(np.diff(days).astype(int)) < _MONTH_OF_STEPS[0]:
+    if _usual(np.diff(days).astype(int)) < _MONTH:
         return None
     if (steps != clock.step).any():
         raise _irregular(days, steps, clock, where, name)

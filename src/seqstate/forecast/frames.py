@@ -22,14 +22,14 @@ class Columns:
 
     Attributes:
         time: the times; None for the index of pandas.
-        target: what is to be forecast; empty for all that is nothing else.
+        target: what is to be forecast; empty for all that is nothing else, None for nothing.
         series: tells the series apart.
         known: covariates that are known for the future.
         past: covariates that are not.
     """
 
     time: Any = None
-    target: tuple[Any, ...] = ()
+    target: tuple[Any, ...] | None = ()
     series: Any = None
     known: tuple[Any, ...] = ()
     past: tuple[Any, ...] = ()
@@ -41,10 +41,10 @@ def read_frame(frame: Any, columns: Columns, where: str, name: str) -> tuple[Tab
     Raises:
         DataError: a column is not there, or can't be read.
     """
-    there = list(frame.columns)
-    if columns.series is not None and columns.series in there:
+    if columns.series is not None and columns.series in frame.columns:
         frame = frame.drop(columns.series)
-    named = [columns.time, *columns.target, *columns.known, *columns.past]
+    there = list(frame.columns)
+    named = [columns.time, *(columns.target or ()), *columns.known, *columns.past]
     missing = [column for column in named if column is not None and column not in there]
     if missing:
         raise DataError(
@@ -55,7 +55,7 @@ def read_frame(frame: Any, columns: Columns, where: str, name: str) -> tuple[Tab
             )
         )
     others = [c for c in there if c not in (columns.time, *columns.known, *columns.past)]
-    target = columns.target or tuple(others)
+    target = () if columns.target is None else columns.target or tuple(others)
     form = Form("frame", backend=_backend(frame), targets=target)
     times: np.ndarray | None = None
     if columns.time is not None:

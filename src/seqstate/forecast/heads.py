@@ -46,6 +46,31 @@ def middle_of(levels: Sequence[float]) -> int:
     return int(np.argmin(np.abs(np.asarray(levels) - 0.5)))
 
 
+def raw_of(values: np.ndarray, head: str, levels: Sequence[float]) -> np.ndarray:
+    """Give the raw numbers, `[..., size]`, that say how values `[samples, ...]` are spread.
+
+    Example:
+        >>> raw = raw_of(np.linspace(0.0, 2.0, 101)[:, None], "quantile", (0.1, 0.5, 0.9))
+        >>> print(np.round(ops.convert_to_numpy(shaped(raw, "quantile", (0.1, 0.5, 0.9))), 3))
+        [[0.2 1.  1.8]]
+    """
+    if head == "point":
+        return values.mean(axis=0)[..., None]
+    if head == "gaussian":
+        deviation = values.std(axis=0) - _LEAST
+        return np.stack([values.mean(axis=0), _inverse_softplus(deviation)], axis=-1)
+    said = np.moveaxis(np.quantile(values, levels, axis=0), 0, -1)
+    middle = middle_of(levels)
+    gaps = _inverse_softplus(np.diff(said, axis=-1))
+    return np.concatenate(
+        [gaps[..., :middle], said[..., middle : middle + 1], gaps[..., middle:]], axis=-1
+    )
+
+
+def _inverse_softplus(value: np.ndarray) -> np.ndarray:
+    return np.log(np.expm1(np.maximum(value, _LEAST)))
+
+
 def moved(said: Any, by: Any, head: str) -> Any:
     """Move what is said, `[..., size]`, by `[...]`."""
     by = by[..., None]

@@ -53,7 +53,10 @@ class Head(keras.layers.Layer):
         reach = shape.reach
         size = size_of(shape.head, shape.levels)
         self.sizes = (reach.horizon, shape.targets, size)
-        self.from_output = keras.layers.Dense(int(np.prod(self.sizes)), name="from_output")
+        # It starts from what its bias says, see `training`.
+        self.from_output = keras.layers.Dense(
+            int(np.prod(self.sizes)), kernel_initializer="zeros", name="from_output"
+        )
         self.from_changes = keras.layers.Dense(
             1, use_bias=False, kernel_initializer="zeros", name="from_changes"
         )

@@ -96,7 +96,7 @@ def read_covariates(given: Any, columns: Columns, where: str, several: Form) -> 
         where: who reads, for messages.
         several: the form of the series that they are for.
     """
-    only = replace(columns, target=(), past=())
+    only = replace(columns, target=None, past=())
     if several.kind == "long":
         by_key, _ = split_long(given, only, where)
         missing = [key for key in several.keys if key not in by_key]

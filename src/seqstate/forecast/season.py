@@ -14,7 +14,7 @@ from seqstate.forecast.clock import Clock
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _SEEN = 3  # A season has to be seen so often to be believed.
 _LONGEST, _STEPS = 400, 20_000
-_CLEARLY, _AS_GOOD = 0.97, 1.1
+_CLEARLY, _AS_GOOD, _NOTHING = 0.97, 1.1, 1e-6
 
 
 def find_season(
@@ -94,7 +94,7 @@ def _best(candidates: Sequence[int], series: Sequence[np.ndarray], ahead: int) -
     if least > _CLEARLY * error_of(1):
         return 1
     # A multiple of the season is as good but for chance: the shortest one is the season.
-    return next(season for season, error in found.items() if error <= _AS_GOOD * least)
+    return next(season for season, error in found.items() if error <= _AS_GOOD * least + _NOTHING)
 
 
 def _error(values: np.ndarray, lag: int) -> float:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from seqstate.forecast.heads import HeadLoss
+from seqstate.forecast.heads import HeadLoss, raw_of
 from seqstate.forecast.inputs import Reader
 from seqstate.forecast.network import Network
 
@@ -135,21 +135,28 @@ class HeldOut(keras.utils.PyDataset):
 def start_from_changes(
     network: Network, series: Sequence[Prepared], reader: Reader, seed: int
 ) -> None:
-    """Start the weights on the changes of earlier seasons from their least-squares solution.
+    """Start the head where a seasonal autoregression ends, so that it learns what that can't say.
 
-    So training starts where a seasonal autoregression ends, and learns what that can't say.
+    The weights on the changes of earlier seasons are the least-squares solution, and the bias
+    says how far off that is.
     """
-    random = np.random.default_rng(seed)
+    random, shape = np.random.default_rng(seed), network.shape
     reach, changes, targets = reader.reach, [], []
     for one in series:
         steps = np.arange(reach.memory - 1, one.train - reach.horizon)
         at = random.permutation(steps)[: max(_SAMPLED // len(series), 1)]
-        changes.append(reader.ahead(one.scaled, one.known, at)[0].reshape(-1, reach.seasons - 1))
-        targets.append(reader.target(one.scaled, at).ravel())
-    x, y = np.concatenate(changes).astype("float64"), np.concatenate(targets).astype("float64")
-    # A little of a ridge keeps series that repeat themselves exactly from having no solution.
+        changes.append(reader.ahead(one.scaled, one.known, at)[0])
+        targets.append(reader.target(one.scaled, at))
+    x = np.concatenate(changes).astype("float64").reshape(-1, reach.seasons - 1)
+    y = np.concatenate(targets).astype("float64").ravel()
+    # A little of a ridge: a series that repeats itself exactly would have no solution.
     square = x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1])
-    network.head.from_changes.set_weights([np.linalg.solve(square, x.T @ y)[:, None]])
+    weights = np.linalg.solve(square, x.T @ y)
+    off = (y - x @ weights).reshape(-1, reach.horizon, shape.targets)
+    head = network.head
+    head.from_changes.set_weights([weights[:, None]])
+    kernel, _ = head.from_output.get_weights()
+    head.from_output.set_weights([kernel, raw_of(off, shape.head, shape.levels).ravel()])
 
 
 class EpochReport(keras.callbacks.Callback):
