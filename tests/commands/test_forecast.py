@@ -8,6 +8,7 @@ import pytest
 
 from forecasting import wave
 from seqstate import cli
+from seqstate.commands import forecast
 from seqstate.commands.read_series import Wanted, read_series_file
 
 STEPS = 120
@@ -112,6 +113,16 @@ def test_several_series_with_a_covariate_that_goes_on(tmp_path, capsys):
     assert list(written["day"]) == [*DAYS[STEPS:]] * 2
     assert written["forecast"][5:].min() > 2 * written["forecast"][:5].max()
     assert "2 series, 240 rows" in capsys.readouterr().out
+
+
+def test_a_missing_package_is_named_with_what_to_install(tmp_path, monkeypatch, capsys):
+    (tmp_path / "data.csv").write_text(table())
+    absent = {"sklearn", "narwhals"}
+    monkeypatch.setattr(forecast, "find_spec", lambda name: None if name in absent else object())
+    assert run(tmp_path / "data.csv", *COLUMNS, "--horizon", 5, "--out", tmp_path / "out") == 1
+    shown = capsys.readouterr().err
+    assert 'not installed: narwhals, sklearn.\n  Run: pip install "seqstate[forecast]"' in shown
+    assert not (tmp_path / "out").exists()
 
 
 TEXT = table()

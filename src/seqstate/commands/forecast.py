@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ from rich.console import Console
 from rich.text import Text
 
 from seqstate.commands.read_series import WHERE, Wanted, read_series_file
-from seqstate.errors import ArgumentError, DataError, message
+from seqstate.errors import ArgumentError, DataError, MissingPackageError, message
+from seqstate.forecast.clock import show
 from seqstate.out_directory import make_directory, write
 
 if TYPE_CHECKING:
     from seqstate.forecast.forecaster import Forecaster
 
+_PACKAGES = ("matplotlib", "narwhals", "pandas", "sklearn")
 FORECASTS, PICTURE, PAST = "forecasts.csv", "forecast.png", "backtest.png"
 _FULL: dict[str, Any] = {"units": 32, "epochs": 60}
 _QUICK: dict[str, Any] = {"units": 12, "epochs": 5, "patience": 3}
@@ -57,9 +60,11 @@ def run_forecast(console: Console, path: Path, wanted: Wanted, options: Options,
         out: the directory for the files; made if it isn't there.
 
     Raises:
+        MissingPackageError: one of the packages of the extra `forecast` is not installed.
         SeqstateError: as `Forecaster`; a file that can't be read; a directory that can't be
             written to.
     """
+    _require_packages()
     from seqstate.forecast.forecaster import Forecaster
 
     if not 0 < options.interval < 100:
@@ -114,6 +119,18 @@ def run_forecast(console: Console, path: Path, wanted: Wanted, options: Options,
         console.print(Text(str(one), style="bold"), soft_wrap=True)
 
 
+def _require_packages() -> None:
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise MissingPackageError(
+            message(
+                WHERE,
+                f"not installed: {', '.join(missing)}.",
+                'Run: pip install "seqstate[forecast]"; in a checkout: pip install ".[forecast]"',
+            )
+        )
+
+
 def _known_ahead(history: Any, ahead: Any, wanted: Wanted, horizon: int) -> Any:
     """Give the rows after the last value of each series, where there are covariates."""
     if not wanted.covariates:
@@ -143,7 +160,11 @@ def _described(history: Any, wanted: Wanted) -> str:
     if wanted.series is not None:
         rows = f"{history[wanted.series].nunique()} series, {rows}"
     times = history[wanted.time]
-    return f"{wanted.target}: {rows}, {times.min()} to {times.max()}."
+    first, last = (
+        show(time.to_datetime64() if hasattr(time, "to_datetime64") else time)
+        for time in (times.min(), times.max())
+    )
+    return f"{wanted.target}: {rows}, {first} to {last}."
 
 
 def _season(forecaster: Forecaster, horizon: int) -> str:

@@ -57,7 +57,7 @@ class FeedbackCell(keras.layers.Layer):
         base = past[:, (seasons - 1) * season]
         change = drawn(said, draw, shape.head, shape.levels)
         value = base + change
-        x = ops.concatenate([value / self.ratio, change, beside], axis=-1)
+        x = ops.concatenate([value / ops.convert_to_tensor(self.ratio), change, beside], axis=-1)
         results, after = self.network.run(x[:, None], self.network.nested(states))
         moved = self.network.named(after)
         past = ops.concatenate([past[:, 1:], value[:, None]], axis=1)
