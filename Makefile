@@ -16,7 +16,7 @@ test: $(VENV)/installed
 # All that runs a framework, on another one: make test-backend KERAS_BACKEND=torch
 BACKEND_TESTS ?= tests/kernels/test_choice.py tests/kernels/test_native_torch.py \
 	tests/kernels/test_native_tensorflow.py tests/layers tests/models tests/data \
-	tests/test_callbacks.py tests/test_docs.py
+	tests/forecast tests/test_callbacks.py tests/test_docs.py
 test-backend: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto $(BACKEND_TESTS)
 
@@ -61,6 +61,6 @@ $(VENV)/installed: pyproject.toml CMakeLists.txt
 	$(BIN)/python -m pip install --quiet --no-build-isolation \
 		--config-settings build-dir=build/editable --config-settings editable.rebuild=true \
 		--config-settings cmake.define.SEQSTATE_XLA_INCLUDE=$(CURDIR)/$(VENV)/headers/jaxlib/include \
-		--editable ".[jax,tour,xarray,tensorboard]" --group dev
+		--editable ".[jax,tour,forecast,xarray,tensorboard]" --group dev
 	@$(BIN)/python -c "from seqstate.kernels import native; print('Native kernels:', native.reason() or native.module().build_name())"
 	touch $@

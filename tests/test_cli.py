@@ -35,6 +35,8 @@ def test_importing_the_command_line_imports_no_framework():
         (["tour", "--help"], 0, "out", "--quick"),
         (["trace", "--help"], 0, "out", "--layer"),
         (["doctor", "--help"], 0, "out", "[MODEL]"),
+        (["forecast", "--help"], 0, "out", "--horizon"),
+        (["forecast", "x.csv"], 2, "err", "--time"),
         (["doctor", "a.keras", "b.keras"], 2, "err", "b.keras"),
         (["trace", "model.keras"], 2, "err", "DATA"),
         (["trace", "model.keras", "x.npy"], 2, "err", "--out"),

@@ -15,6 +15,7 @@ __version__ = version("seqstate")
 
 # Where each name lives; it is imported when it is touched.
 _HOMES = {
+    "Forecaster": "seqstate.forecast.forecaster",
     "accelerate": "seqstate.models.accelerate",
     "doctor": "seqstate.models.doctor",
     "explain": "seqstate.models.explain",

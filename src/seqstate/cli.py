@@ -1,4 +1,4 @@
-"""The command line: `seqstate tour`, `seqstate trace`, `seqstate doctor`.
+"""The command line: `seqstate tour`, `trace`, `forecast` and `doctor`.
 
 No framework is imported here, so that `seqstate --help` answers at once.
 """
@@ -122,6 +122,83 @@ def trace(
     given = read_data(data, time)
     _quiet_frameworks()
     run_trace(_console(), model, given, out, layer or None, sample)
+
+
+@app.command()
+def forecast(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.csv",
+            help="A row for each time (of each series); commas, semicolons or tabs between.",
+        ),
+    ],
+    time: Annotated[str, typer.Option("--time", metavar="COL", help="The column of the times.")],
+    target: Annotated[str, typer.Option("--target", metavar="COL", help="The column to forecast.")],
+    horizon: Annotated[
+        int, typer.Option("--horizon", metavar="N", help="How many steps ahead to forecast.")
+    ],
+    series: Annotated[
+        str | None,
+        typer.Option("--series", metavar="COL", help="The column that tells several series apart."),
+    ] = None,
+    covariate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--covariate",
+            metavar="COL",
+            help="A column that is known for the future too: the file goes on with its values "
+            "where the target is empty. Can be repeated.",
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", metavar="NAME", help="sequence, direct, or recursive (fed with its own)."
+        ),
+    ] = "sequence",
+    season: Annotated[
+        int | None,
+        typer.Option("--season", metavar="N", help="Steps in a season; found if left out."),
+    ] = None,
+    interval: Annotated[
+        float, typer.Option("--interval", metavar="PERCENT", help="How much the interval holds.")
+    ] = 80.0,
+    fill: Annotated[
+        bool,
+        typer.Option("--fill", help="Fill holes and missing times on straight lines."),
+    ] = False,
+    time_format: Annotated[
+        str | None,
+        typer.Option(
+            "--time-format", metavar="FORMAT", help='How times are written, such as "%d.%m.%Y".'
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where forecasts.csv, forecast.png and backtest.png go.",
+        ),
+    ] = Path("forecast"),
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the training.")] = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Train for a moment only; the scores are worse.")
+    ] = False,
+) -> None:
+    """Forecast the series of a CSV file, and say how good such forecasts would have been.
+
+    Trains a small recurrent network, tests it on the past beside naive and seasonal-naive
+    forecasts, and writes what comes next with an interval. Nothing is downloaded.
+    """
+    from seqstate.commands.forecast import Options, run_forecast
+    from seqstate.commands.read_series import Wanted
+
+    _quiet_frameworks()
+    wanted = Wanted(time, target, series, tuple(covariate or ()), time_format)
+    options = Options(horizon, method, season, interval, quick, fill, seed)
+    run_forecast(_console(), data, wanted, options, out)
 
 
 @app.command()

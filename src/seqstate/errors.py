@@ -28,6 +28,10 @@ class NoStateError(SeqstateError, AttributeError):
     """A layer was asked for a carried state that it does not hold."""
 
 
+class NotFittedError(SeqstateError, ValueError, AttributeError):
+    """A forecaster was asked for something that it has only after `fit`."""
+
+
 class UnknownLayerError(SeqstateError, KeyError):
     """A model or a trace was asked for a layer by a name that it does not have."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from time import monotonic
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 _SECONDS = 2.0
 
 
-def shown(items: Sequence[Item], label: str, wanted: bool | None) -> Iterator[Item]:
+def shown(items: Sequence[Item], label: str, wanted: bool | None) -> Generator[Item]:
     """Go through items and show how far it is, on stderr.
 
     Args:

@@ -10,21 +10,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seqstate.forecast import baselines
+from seqstate.forecast.baselines import NAIVE, SEASONAL
+from seqstate.forecast.scores import mean_absolute_error, root_mean_squared_error
 from seqstate.tour.data import DAY
 
-NAIVE = "naive"
-SEASONAL = "seasonal-naive"
 DRIFT = "drift"
 
 
 def naive(past: np.ndarray) -> np.ndarray:
     """Repeat the last hour. Takes `[days, 48]`, the two days before; gives `[days, 24]`."""
-    return np.repeat(past[:, -1:], DAY, axis=1)
+    return baselines.naive(past, DAY)
 
 
 def seasonal_naive(past: np.ndarray) -> np.ndarray:
     """Repeat the last day. Takes `[days, 48]`, the two days before; gives `[days, 24]`."""
-    return past[:, DAY:]
+    return baselines.seasonal_naive(past, DAY, season=DAY)
 
 
 def drift(past: np.ndarray) -> np.ndarray:
@@ -67,9 +68,8 @@ class Score:
 
 def score(observed: np.ndarray, forecast: np.ndarray) -> Score:
     """Score a forecast `[days, 24]` against what was observed `[days, 24]`, both in °C."""
-    error = forecast - observed
     return Score(
-        mae=float(np.abs(error).mean()),
-        rmse=float(np.sqrt((error**2).mean())),
-        by_day=np.abs(error).mean(axis=1),
+        mae=mean_absolute_error(observed, forecast),
+        rmse=root_mean_squared_error(observed, forecast),
+        by_day=np.abs(forecast - observed).mean(axis=1),
     )

@@ -12,7 +12,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from seqstate.tour.baselines import DRIFT, NAIVE, SEASONAL, Score
+from seqstate.forecast.baselines import NAIVE, SEASONAL
+from seqstate.tour.baselines import DRIFT, Score
 from seqstate.tour.calls import Call, Equation
 from seqstate.tour.data import DAY, Split, Temperatures
 from seqstate.tour.forecaster import LEARNED

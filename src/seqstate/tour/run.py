@@ -11,9 +11,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from seqstate import __version__
-from seqstate.tour import files, report
-from seqstate.tour.baselines import BASELINES, SEASONAL, Score, days_of, past_of, score
+from seqstate import __version__, out_directory
+from seqstate.forecast.baselines import SEASONAL
+from seqstate.tour import report
+from seqstate.tour.baselines import BASELINES, Score, days_of, past_of, score
 from seqstate.tour.calls import equations, four_ways, require_all, same_numbers
 from seqstate.tour.data import DAY, PLACE, SOURCE, Split, Temperatures, load, split
 from seqstate.tour.forecaster import (
@@ -31,6 +32,7 @@ from seqstate.tour.windows import FEATURES, scale_of
 FULL = Settings(units=12, epochs=30, patience=6, stride=12)
 QUICK = Settings(units=12, epochs=4, patience=4, stride=24)
 
+WHERE = "seqstate tour"
 MODEL, PICTURE, EXPLORER = "model.keras", "tour.png", "states.html"
 
 
@@ -48,7 +50,7 @@ def run_tour(console: Console, out: Path, settings: Settings) -> None:
         SeqstateError: an equation does not hold.
     """
     start = perf_counter()
-    files.make_directory(out)
+    out_directory.make_directory(out, WHERE)
     keras.utils.set_random_seed(settings.seed)
     report.say(console, f"seqstate {__version__}: the tour", "bold")
     report.say(console, f"Keras {keras.__version__} on {keras.backend.backend()}.")
@@ -199,8 +201,8 @@ def _look_inside(
             outputs=[f"+{hour} h" for hour in range(1, DAY + 1)],
         )
 
-    model_path, picture_path, explorer_path = files.write(
-        out, {MODEL: model.save, PICTURE: figure.savefig, EXPLORER: explorer}
+    model_path, picture_path, explorer_path = out_directory.write(
+        out, {MODEL: model.save, PICTURE: figure.savefig, EXPLORER: explorer}, WHERE
     )
     loaded = keras.models.load_model(model_path)
     again = forecast(loaded, series.celsius, parts.held_out)
