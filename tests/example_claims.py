@@ -77,6 +77,23 @@ def weighted_average(found):
     assert found["share_marked"] > 1.2 * found["share_other"]
 
 
+def dates(found):
+    assert found["right"] > 0.9
+    year = [str(found["dates"][2800].year)[place] for place in range(4)]
+    seen = [found["LETTERS"][found["source"][2800, place]] for place in found["looked"]]
+    assert sum(a == b for a, b in zip(year, seen, strict=True)) >= 3
+    assert (np.diff(found["beams"].scores[0]) <= 0).all()
+
+
+def state_or_repeat(found):
+    assert min(found["right"].values()) > 0.7  # one of eight by chance
+
+
+def taking_turns(found):
+    assert found["right"] > 0.9
+    assert found["handed_over"] > 0.9
+
+
 CLAIMS = {
     claim.__name__: claim
     for claim in (
@@ -87,5 +104,8 @@ CLAIMS = {
         two_encoders,
         sequence_autoencoder,
         weighted_average,
+        dates,
+        state_or_repeat,
+        taking_turns,
     )
 }

@@ -37,6 +37,11 @@ MADE = {
         "stop is a token, but the values are real",
         "Leave it out",
     ),
+    "a start of another size": (
+        lambda: Decoder(GRU(4), outputs=2, start=[1, 2, 3]),
+        "start has shape (3,); expected a number, or 2 of them",
+        "read at the first step",
+    ),
     "padding of values": (
         lambda: Encoder(GRU(4), padding=0),
         "padding=0 is a token, but the values are real",

@@ -41,7 +41,7 @@ def by_hand(model, row, length, first="a"):
     decoders = dict(zip(turns.names, turns.decoders, strict=True))
     given, state = model.encoder(row[None], training=False)
     mask = model.encoder.mask_of(given) if turns.attention is not None else None
-    memory = {name: one.remember(given, mask, False) for name, one in decoders.items()}
+    memory = {name: one.remember(given, mask) for name, one in decoders.items()}
     speaker, state = first, model.bridges[0](state)
     token, said, speakers, scores = START, [], [], []
     for _ in range(length):

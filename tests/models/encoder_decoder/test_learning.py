@@ -156,11 +156,10 @@ def test_data_may_come_in_batches(make, more):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
 
 
-def test_validation_reads_the_truth():
+@pytest.mark.parametrize("known", [(SOURCE, TARGET), Batches()], ids=["arrays", "dataset"])
+def test_validation_reads_the_truth(known):
     model = small()
-    history = model.fit(
-        SOURCE, TARGET, verbose=0, validation_data=(SOURCE, TARGET), teacher_forcing=0.0
-    )
+    history = model.fit(SOURCE, TARGET, verbose=0, validation_data=known, teacher_forcing=0.0)
     expected = model.evaluate(SOURCE, TARGET, verbose=0)
     np.testing.assert_allclose(history.history["val_loss"], [expected], rtol=1e-6)
 

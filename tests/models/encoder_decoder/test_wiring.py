@@ -140,21 +140,21 @@ def test_dense_everywhere_if_it_is_asked_for():
 class OnlyH(layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.half = layers.Dense(4, use_bias=False)
+        self.to_h = layers.Dense(4, use_bias=False)
 
     def build(self, state_shape):
-        self.half.build(state_shape["reads"]["h"])
+        self.to_h.build(state_shape["reads"]["h"])
 
     def call(self, state):
         h = state["reads"]["h"]
-        return {"says": {"h": self.half(h), "c": 0 * h}}
+        return {"says": {"h": self.to_h(h), "c": 0 * h}}
 
 
 def test_a_bridge_of_ones_own(tmp_path):
     model = translator(bridge=OnlyH())
     state = model.encode(SOURCE)
     _, read = model.encoder(SOURCE)
-    h = array(read["reads"]["h"]) @ array(model.bridges[0].half.kernel)
+    h = array(read["reads"]["h"]) @ array(model.bridges[0].to_h.kernel)
     np.testing.assert_allclose(array(state["says"]["h"]), h, atol=ATOL)
     assert not array(state["says"]["c"]).any()
     model.save(tmp_path / "model.keras")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from seqstate import state as states
@@ -39,6 +40,9 @@ class Decoder(keras.layers.Layer):
         attention: "bahdanau" or "luong", or a layer of these, to look at the encoder's sequence.
         **kwargs: of `keras.layers.Layer`.
 
+    Attributes:
+        repeats: whether each step reads the encoder's output instead of the step before.
+
     Raises:
         ArgumentError: a layer that can't be used; `start` missing or no token; both or neither
             of `tokens` and `outputs`.
@@ -60,6 +64,7 @@ class Decoder(keras.layers.Layer):
         super().__init__(**kwargs)
         self.where = f'Decoder "{self.name}"'
         self.tokens, self.outputs = tokens, outputs
+        self.repeats = False
         self.start, self.stop, self.padding = start, stop, padding
         self._check()
         self.embedding = embedding_of(embedding, tokens, padding, self.where)
@@ -78,6 +83,12 @@ class Decoder(keras.layers.Layer):
                 "values of a step.",
             )
         if self.tokens is None:
+            shape = np.shape(0.0 if self.start is None else self.start)
+            if shape not in ((), (self.outputs,)):
+                raise wrong(
+                    f"start has shape {shape}; expected a number, or {self.outputs} of them.",
+                    "Say what is read at the first step.",
+                )
             for name in ("stop", "padding"):
                 if getattr(self, name) is not None:
                     raise wrong(f"{name} is a token, but the values are real.", "Leave it out.")
@@ -131,15 +142,11 @@ class Decoder(keras.layers.Layer):
         )
         return ops.broadcast_to(start, (batch, self.outputs))
 
-    def build(self, memory_features: int, repeats: bool = False) -> None:
-        """Create all weights.
-
-        Args:
-            memory_features: the size of what the encoder gives.
-            repeats: whether each step reads that instead of the step before.
-        """
-        features: Any = memory_features if repeats else self.outputs
-        if self.embedding is not None and not repeats:
+    def build(self, memory_shape: Any) -> None:
+        """Create all weights, for what the encoder gives."""
+        memory_features = memory_shape[-1]
+        features: Any = memory_features if self.repeats else self.outputs
+        if self.embedding is not None and not self.repeats:
             build_once(self.embedding, (None, None))
             features = self.embedding.compute_output_shape((None, None))[-1]
         if self.goes_by_step:
@@ -160,15 +167,14 @@ class Decoder(keras.layers.Layer):
 
     # The memory: what stays the same for all steps
 
-    def remember(self, given: Any, mask: Any, repeats: bool) -> State:
+    def remember(self, given: Any, mask: Any) -> State:
         """Prepare what the encoder gave.
 
         Args:
             given: its sequence `[batch, time, features]`, or its output `[batch, features]`.
             mask: of the sequence.
-            repeats: whether each step reads the output.
         """
-        if repeats:
+        if self.repeats:
             return {"output": given}
         return {} if self.attention is None else self.attention.prepare(given, mask)
 
@@ -252,6 +258,9 @@ class Decoder(keras.layers.Layer):
         return ops.cast(previous, self.compute_dtype)
 
     # Config
+
+    def get_build_config(self) -> None:
+        """Give none: the model that it belongs to builds it."""
 
     def get_config(self) -> dict[str, Any]:
         """Give the arguments, with the layers serialized."""

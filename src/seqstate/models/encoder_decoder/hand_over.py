@@ -61,7 +61,6 @@ class HandOver(keras.layers.Layer):
 
     goes_by_step = True
     outputs = None
-    attention: Any = None
 
     def __init__(
         self,
@@ -71,6 +70,7 @@ class HandOver(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.repeats = False
         self.where = f'HandOver "{self.name}"'
         self.rules = [Rule(*rule) for rule in rules]
         self.first_speaker = next(iter(decoders), "") if first is None else first
@@ -154,16 +154,17 @@ class HandOver(keras.layers.Layer):
             )
         return found
 
-    def build(self, memory_features: int, repeats: bool = False) -> None:
+    def build(self, memory_shape: Any) -> None:
         """Build each decoder."""
         for decoder in self.decoders:
-            build_once(decoder, memory_features, repeats)
+            decoder.repeats = self.repeats
+            build_once(decoder, memory_shape)
         self.built = True
 
-    def remember(self, given: Any, mask: Any, repeats: bool) -> State:
+    def remember(self, given: Any, mask: Any) -> State:
         """Prepare what the encoder gave for each decoder."""
         return {
-            name: decoder.remember(given, mask, repeats)
+            name: decoder.remember(given, mask)
             for name, decoder in zip(self.names, self.decoders, strict=True)
         }
 
@@ -224,6 +225,9 @@ class HandOver(keras.layers.Layer):
         return ops.argmax(scores, axis=-1)
 
     # Config
+
+    def get_build_config(self) -> None:
+        """Give none: the model that it belongs to builds it."""
 
     def get_config(self) -> dict[str, Any]:
         """Give the arguments, with the decoders serialized."""

@@ -94,6 +94,8 @@ class EncoderDecoder(keras.Model):
         self.hand_on, self._bridge, self._several = hand_on, bridge, several
         self.decoder_names = list(by_name)
         self.parts = list(by_name.values())
+        for one in self.parts:
+            one.repeats = hand_on == "repeat"
         if any(one.attention is not None for one in self.parts):
             self.encoder.stack.give("sequence")
         self.bridges = [self._bridge_to(one, i) for i, one in enumerate(self.parts)]
@@ -102,6 +104,7 @@ class EncoderDecoder(keras.Model):
         )
         self.seeds = keras.random.SeedGenerator()
         self.always_forced = True
+        self._validation: Any = None
         self.generator = Generator(self)
 
     def _check(self, decoders: Mapping[str, Any], bridge: Any, hand_on: str) -> None:
@@ -154,7 +157,7 @@ class EncoderDecoder(keras.Model):
         """Create all weights; of the shapes only that of the source is looked at."""
         build_once(self.encoder, tuple(input_shape["source"]))
         for decoder, bridge in zip(self.parts, self.bridges, strict=True):
-            build_once(decoder, self.encoder.output_features, self.hand_on == "repeat")
+            build_once(decoder, (None, self.encoder.output_features))
             if not bridge.built:
                 self._build_own(bridge, decoder)
         self.built = True
@@ -195,16 +198,15 @@ class EncoderDecoder(keras.Model):
     def begin_from(self, name: str, given: Any, state: State) -> tuple[State, State]:
         """Give the state that a decoder starts from, and its memory, of what the encoder gave."""
         decoder = self.decoders[name]
-        repeats = self.hand_on == "repeat"
         mask = None if decoder.attention is None else self.encoder.mask_of(given)
-        if repeats:
+        if self.hand_on == "repeat":
             batch = ops.shape(given)[0]
             start = states.map_leaves(
                 lambda sizes: ops.zeros((batch, *sizes), dtype=self.compute_dtype), decoder.spec
             )
         else:
             start = self.bridges[self.decoder_names.index(name)](state)
-        return decoder.start_from(start), decoder.remember(given, mask, repeats)
+        return decoder.start_from(start), decoder.remember(given, mask)
 
     def _forced(self, shape: Any, training: bool | None) -> Any:
         if not training or self.always_forced:
@@ -306,6 +308,7 @@ class EncoderDecoder(keras.Model):
             validation_data = targets.with_target(validation_data, self.where, self._check_data)
         elif validation_data is not None:
             validation_data, _ = self._taught(validation_data, None)
+        self._validation = validation_data
         if self.always_forced != forcing.always:
             self.always_forced = forcing.always
             # It was made for the other way.
@@ -343,8 +346,10 @@ class EncoderDecoder(keras.Model):
         return super().test_on_batch(x, y, *args, **kwargs)
 
     def _taught(self, x: Any, y: Any) -> tuple[Any, Any]:
-        if isinstance(x, Mapping) and set(x) == {"source", "target"}:
-            # From within Keras: `fit` evaluates what it was given.
+        if (x is not None and x is self._validation) or (
+            isinstance(x, Mapping) and set(x) == {"source", "target"}
+        ):
+            # From within `fit`, which evaluates what it was given.
             return x, y
         return targets.taught(x, y, self._check_data, self.where)
 
