@@ -70,31 +70,13 @@ class Generator:
         self,
         source: Any,
         max_length: int,
-        method: str = "greedy",
-        *,
-        decoder: str | None = None,
-        batch_size: int | None = None,
-        states: bool = False,
-        **settings: Any,
+        method: str,
+        decoder: str | None,
+        batch_size: int | None,
+        states: bool,
+        settings: Mapping[str, Any],
     ) -> Generated:
-        """Say a target for each row of a source.
-
-        Args:
-            source: `[batch, time]` tokens, or `[batch, time, features]` values.
-            max_length: how many steps at most; values are made for all of them.
-            method: "greedy": the best token at each step; "beam": the best sentence that a beam
-                search finds; "sample": tokens drawn by their probability. Values have no other
-                than "greedy".
-            decoder: which, where there are several.
-            batch_size: how many rows at once; all by default.
-            states: give the states after each step too, and what the steps looked at.
-            **settings: of the method; see `Settings`: for "beam" `beam_width`, `length_penalty`,
-                `every_beam`; for "sample" `temperature`, `top_k`, `top_p`, `seed`.
-
-        Raises:
-            ArgumentError: a setting that can't be used, or is not of the method.
-            InputError, DataError: a source that does not fit.
-        """
+        """See `EncoderDecoder.generate`."""
         name = self._decoder(decoder)
         where = self._model.where
         how = Settings.read(method, settings, self._model.decoders[name], max_length, where)

@@ -11,14 +11,13 @@ from keras import ops
 from seqstate import state as states
 from seqstate.errors import ArgumentError, InputError, message
 from seqstate.layers import masks
-from seqstate.models.encoder_decoder import targets
 from seqstate.models.encoder_decoder.bridge import Bridge
 from seqstate.models.encoder_decoder.decoder import Decoder
 from seqstate.models.encoder_decoder.encoder import Encoder, read_config
-from seqstate.models.encoder_decoder.forcing import Forcing
 from seqstate.models.encoder_decoder.generate import Generator
 from seqstate.models.encoder_decoder.generated import Generated
 from seqstate.models.encoder_decoder.hand_over import HandOver
+from seqstate.models.encoder_decoder.learner import Learner
 from seqstate.models.encoder_decoder.stack import build_once
 from seqstate.models.encoder_decoder.steps import by_step, shifted
 from seqstate.state import State
@@ -27,7 +26,7 @@ HAND_ON = ("state", "repeat")
 
 
 @keras.saving.register_keras_serializable(package="seqstate")
-class EncoderDecoder(keras.Model):
+class EncoderDecoder(Learner):
     """Reads a source and says a target; the decoder starts from the encoder's state.
 
     It is one model with one file: `fit` learns it, `generate` uses it, and what
@@ -88,12 +87,12 @@ class EncoderDecoder(keras.Model):
         super().__init__(**kwargs)
         self.where = f'EncoderDecoder "{self.name}"'
         self.encoder = encoder if isinstance(encoder, Encoder) else Encoder(encoder, name="encoder")
-        several = isinstance(decoder, Mapping)
-        by_name = dict(decoder) if several else {"decoder": decoder}
-        self._check(by_name, bridge, hand_on)
-        self.hand_on, self._bridge, self._several = hand_on, bridge, several
-        self.decoder_names = list(by_name)
-        self.parts = list(by_name.values())
+        self.by_name = isinstance(decoder, Mapping)
+        decoders = dict(decoder) if self.by_name else {"decoder": decoder}
+        self._check(decoders, bridge, hand_on)
+        self.hand_on, self._bridge = hand_on, bridge
+        self.decoder_names = list(decoders)
+        self.parts = list(decoders.values())
         for one in self.parts:
             one.repeats = hand_on == "repeat"
         if any(one.attention is not None for one in self.parts):
@@ -103,8 +102,6 @@ class EncoderDecoder(keras.Model):
             shape=(), initializer="ones", trainable=False, name="teacher_forcing"
         )
         self.seeds = keras.random.SeedGenerator()
-        self.always_forced = True
-        self._validation: Any = None
         self.generator = Generator(self)
 
     def _check(self, decoders: Mapping[str, Any], bridge: Any, hand_on: str) -> None:
@@ -146,11 +143,6 @@ class EncoderDecoder(keras.Model):
         always = self._bridge == "dense"
         return Bridge(self.encoder.spec, decoder.spec, always, name=f"bridge_{number}")
 
-    @property
-    def decoders(self) -> dict[str, Any]:
-        """The decoders by name; a single one is `decoder`."""
-        return dict(zip(self.decoder_names, self.parts, strict=True))
-
     # The model that learns
 
     def build(self, input_shape: Any) -> None:
@@ -184,7 +176,7 @@ class EncoderDecoder(keras.Model):
         given, state = self.encoder(inputs["source"], training=training)
         found = {}
         for name, decoder in self.decoders.items():
-            target = inputs["target"][name] if self._several else inputs["target"]
+            target = inputs["target"][name] if self.by_name else inputs["target"]
             previous = shifted(decoder, ops.convert_to_tensor(target))
             before, memory = self.begin_from(name, given, state)
             if decoder.goes_by_step or (training and not self.always_forced):
@@ -193,7 +185,7 @@ class EncoderDecoder(keras.Model):
             else:
                 scores, _ = decoder.whole(previous, before, memory, training)
             found[name] = masks.travels_with(scores, steps_that_count(decoder, target))
-        return found if self._several else found["decoder"]
+        return found if self.by_name else found["decoder"]
 
     def begin_from(self, name: str, given: Any, state: State) -> tuple[State, State]:
         """Give the state that a decoder starts from, and its memory, of what the encoder gave."""
@@ -218,9 +210,9 @@ class EncoderDecoder(keras.Model):
         """Give the shape of the scores or values."""
         found = {}
         for name, decoder in self.decoders.items():
-            shape = input_shape["target"][name] if self._several else input_shape["target"]
+            shape = input_shape["target"][name] if self.by_name else input_shape["target"]
             found[name] = (*tuple(shape)[:2], decoder.tokens or decoder.outputs)
-        return found if self._several else found["decoder"]
+        return found if self.by_name else found["decoder"]
 
     def _check_inputs(self, inputs: Any) -> None:
         if not isinstance(inputs, Mapping) or set(inputs) != {"source", "target"}:
@@ -233,128 +225,6 @@ class EncoderDecoder(keras.Model):
                     "one: generate(x, max_length=...).",
                 )
             )
-
-    # Learning
-
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = "auto", **kwargs: Any) -> None:
-        """Compile the model; see `keras.Model.compile`.
-
-        Args:
-            optimizer: as there.
-            loss: as there. "auto" is the cross-entropy of the scores for tokens and the mean
-                squared error for values.
-            **kwargs: as there.
-        """
-        if isinstance(loss, str) and loss == "auto":
-            auto = {
-                name: "mse"
-                if one.tokens is None
-                else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-                for name, one in self.decoders.items()
-            }
-            loss = auto if self._several else auto["decoder"]
-        super().compile(optimizer, loss=loss, **kwargs)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile the model as it was when it was saved."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None and self.built:
-            self.optimizer.build(self.trainable_variables)
-
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: Any = "auto",
-        callbacks: Any = None,
-        validation_split: float = 0.0,
-        validation_data: Any = None,
-        *,
-        teacher_forcing: Any = 1.0,
-        **kwargs: Any,
-    ) -> Any:
-        """Learn; see `keras.Model.fit`.
-
-        Args:
-            x: the source, or a dataset of `(source, target)`: a `keras.utils.PyDataset`, a
-                `tf.data.Dataset`, a generator.
-            y: the target, without the start token; steps after the stop token don't count. A dict
-                where there are decoders by name.
-            batch_size: as there, like all that follows but the last.
-            epochs: as there.
-            verbose: as there.
-            callbacks: as there.
-            validation_split: as there.
-            validation_data: `(source, target)`, with sample weights or without, or a dataset.
-            teacher_forcing: how often a step reads the truth, not what the step before said: a
-                ratio; `(first, last)`, from epoch to epoch; or a function of the epoch, from 0.
-                Below 1 training goes step by step and takes longer. Validation reads the truth.
-            **kwargs: as there.
-        """
-        forcing = Forcing(teacher_forcing, epochs, self.where)
-        if not forcing.always and self.hand_on == "repeat":
-            raise ArgumentError(
-                message(
-                    self.where,
-                    f'teacher_forcing={teacher_forcing!r} with hand_on="repeat": no step reads '
-                    "the step before.",
-                    "Leave it out.",
-                )
-            )
-        x, y = self._taught(x, y)
-        if isinstance(validation_data, tuple | list):
-            validation_data = targets.with_target(validation_data, self.where, self._check_data)
-        elif validation_data is not None:
-            validation_data, _ = self._taught(validation_data, None)
-        self._validation = validation_data
-        if self.always_forced != forcing.always:
-            self.always_forced = forcing.always
-            # It was made for the other way.
-            self.train_function = None
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(forcing)
-        else:
-            listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
-            callbacks = [forcing, *(one for one in listed if one is not None)]
-        return super().fit(
-            x,
-            y,
-            batch_size,
-            epochs,
-            verbose,
-            callbacks,
-            validation_split,
-            validation_data,
-            **kwargs,
-        )
-
-    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Give the loss and the metrics where each step reads the truth; see `keras.Model`."""
-        x, y = self._taught(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
-
-    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Learn from one batch; see `keras.Model`."""
-        x, y = self._taught(x, y)
-        return super().train_on_batch(x, y, *args, **kwargs)
-
-    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Give the loss and the metrics of one batch; see `keras.Model`."""
-        x, y = self._taught(x, y)
-        return super().test_on_batch(x, y, *args, **kwargs)
-
-    def _taught(self, x: Any, y: Any) -> tuple[Any, Any]:
-        if (x is not None and x is self._validation) or (
-            isinstance(x, Mapping) and set(x) == {"source", "target"}
-        ):
-            # From within `fit`, which evaluates what it was given.
-            return x, y
-        return targets.taught(x, y, self._check_data, self.where)
-
-    def _check_data(self, source: Any, target: Any) -> None:
-        targets.check_both(self.decoders, self._several, self.encoder, source, target, self.where)
 
     # Saying
 
@@ -387,10 +257,42 @@ class EncoderDecoder(keras.Model):
         return self.generator.step(previous, state, decoder)
 
     def generate(
-        self, source: Any, max_length: int, method: str = "greedy", **how: Any
+        self,
+        source: Any,
+        max_length: int,
+        method: str = "greedy",
+        *,
+        decoder: str | None = None,
+        batch_size: int | None = None,
+        states: bool = False,
+        **settings: Any,
     ) -> Generated:
-        """Say a target for each row of the source; see `Generator.generate` for all arguments."""
-        return self.generator.generate(source, max_length, method, **how)
+        """Say a target for each row of a source.
+
+        Args:
+            source: `[batch, time]` tokens, or `[batch, time, features]` values.
+            max_length: how many steps at most; values are made for all of them.
+            method: "greedy": the best token at each step; "beam": the best sentence that a beam
+                search finds; "sample": tokens drawn by their probability. Values have no other
+                than "greedy".
+            decoder: which, where there are several.
+            batch_size: how many rows at once; all by default.
+            states: give the states after each step too, and what the steps looked at.
+            **settings: of the method. For "beam": `beam_width=4`, how many beginnings are kept;
+                `length_penalty=0.0`, the score of `n` tokens is the logarithm of their
+                probability divided by `((5 + n) / 6) ** length_penalty`; `every_beam=False`,
+                give all sentences of a row, best first. For "sample": `temperature=1.0`, scores
+                are divided by it; `top_k=None`, draw from so many of the best tokens only;
+                `top_p=None`, only from the fewest that have this probability together;
+                `seed=None`, for the same draws each time, on every backend.
+
+        Raises:
+            ArgumentError: a setting that can't be used, or is not of the method.
+            InputError, DataError: a source that does not fit.
+        """
+        return self.generator.generate(
+            source, max_length, method, decoder, batch_size, states, settings
+        )
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Give the scores of a known target, `{"source": ..., "target": ...}`; see `generate`."""
@@ -407,7 +309,7 @@ class EncoderDecoder(keras.Model):
             **super().get_config(),
             "encoder": written(self.encoder),
             "decoder": [written(one) for one in self.parts],
-            "names": self.decoder_names if self._several else None,
+            "names": self.decoder_names if self.by_name else None,
             "bridge": written(self._bridge) if own else self._bridge,
             "hand_on": self.hand_on,
         }

@@ -59,7 +59,7 @@ class Settings:
         if method not in OF_METHOD:
             raise wrong(
                 f"method={method!r}; expected {', '.join(map(repr, OF_METHOD))}.",
-                "See the documentation of Generator.generate.",
+                "See help(EncoderDecoder.generate).",
             )
         if decoder.tokens is None and method != "greedy":
             raise wrong(
