@@ -16,7 +16,7 @@ from seqstate.models import Decoder, Encoder, EncoderDecoder
 LETTERS = ["", *"abcdefghijklmnopqrstuvwxyz"]  # 0 fills up
 # Longer words are left out; in both directions the encoder has twice the units.
 LONGEST, SOUNDS, UNITS, EMBEDDING, BATCH = 16, 16, 128, 64, 128
-TRAINING, TEST, EPOCHS = 16_000, 2_000, 12
+TRAINING, TEST, EPOCHS = 16_000, 2_000, 10
 QUICK_TRAINING, QUICK_TEST, QUICK_EPOCHS = 2_000, 100, 2
 BEAM = 5
 PHONES, WORDS = "wrong phonemes", "wrong words"
