@@ -6,7 +6,7 @@ import pytest
 
 from subprocesses import python
 
-MODULES = ("callbacks", "config", "data", "errors", "layers")
+MODULES = ("callbacks", "config", "data", "errors", "layers", "models")
 LIGHT = (
     "seqstate",
     "seqstate.config",

@@ -19,7 +19,7 @@ from seqstate.layers import RNN
 
 
 @keras.saving.register_keras_serializable(package="seqstate")
-class FeedbackCell(keras.layers.Layer):
+class ForecastCell(keras.layers.Layer):
     """One step ahead: say a value, take it as observed, and move the state on.
 
     The states are those of the layers; `output`, of the last layer; and `past`, the last
@@ -78,7 +78,7 @@ class Feedback:
     """The model that goes on from a state for as many steps as it is asked for."""
 
     def __init__(self, network: Network, ratio: np.ndarray) -> None:
-        cell = FeedbackCell(network, ratio, name="feedback")
+        cell = ForecastCell(network, ratio, name="feedback")
         width = network.shape.inputs - network.shape.targets + 2 * network.shape.known
         x = keras.Input((None, width), name="ahead")
         start = {name: keras.Input(size, name=name) for name, size in cell.state_size.items()}
@@ -92,6 +92,6 @@ class Feedback:
         Args:
             given: what is carried, by name, `[rows, ...]`.
             past: the last values, `[rows, seasons * season, targets]`.
-            ahead: what each step reads, see `FeedbackCell.call`.
+            ahead: what each step reads, see `ForecastCell.call`.
         """
         return self.model.predict_on_batch({"ahead": ahead, "past": past, **given})
