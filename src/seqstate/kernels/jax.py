@@ -6,6 +6,7 @@ the call itself, `jax_handlers` makes it known to XLA.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -50,8 +51,18 @@ def run_all(calls: Sequence[tuple[call.Spec, Mapping[str, Any]]]) -> list[Arrays
     given = tuple({k: v for k, v in inputs.items() if v is not None} for _, inputs in calls)
     sizes = {tuple(getattr(inputs.get("x"), "shape", ()))[:2] for inputs in given}
     if len(calls) <= 2 and len(sizes) == 1:
-        return _compiled(specs, given)
-    return [_compiled(*each)[0] for each in zip(zip(specs), zip(given), strict=True)]
+        return _made(specs, given)
+    return [_made(*each)[0] for each in zip(zip(specs), zip(given), strict=True)]
+
+
+def _made(specs: Specs, given: tuple[Arrays, ...]) -> list[Arrays]:
+    # JAX keeps what it traced of a compiled function, and with it which inputs were differentiated
+    # by at that time. So within a trace, where that may be others, it is traced anew.
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(given)):
+        # Inside of `jax.shard_map` a rule of its own for gradients needs the compiled function.
+        with contextlib.suppress(NotImplementedError):
+            return _checked(specs, given)
+    return _compiled(specs, given)
 
 
 def check(spec: call.Spec, inputs: Arrays) -> None:
@@ -164,7 +175,11 @@ _differentiable.defvjp(_forward_rule, _backward_rule, symbolic_zeros=True)
 
 @functools.partial(jax.jit, static_argnums=0, inline=True)
 def _compiled(specs: Specs, inputs: tuple[Arrays, ...]) -> list[Arrays]:
-    # Here, because it is done once for the shapes that were seen before.
+    return _checked(specs, inputs)
+
+
+def _checked(specs: Specs, inputs: tuple[Arrays, ...]) -> list[Arrays]:
     for spec, own in zip(specs, inputs, strict=True):
         check(spec, own)
-    return _differentiable(specs, inputs)
+    found: list[Arrays] = _differentiable(specs, inputs)
+    return found
