@@ -172,6 +172,39 @@ def test_results_that_do_not_count_cost_no_gradient(targets):
     assert {target.name for target in targets} == {"forward"}
 
 
+@pytest.mark.parametrize(
+    "within",
+    [
+        lambda run: run,
+        jax.jit,
+        jax.checkpoint,
+        lambda run: lambda inputs: jax.lax.scan(lambda _, i: (0, run(i)), 0, inputs)[1],
+        lambda run: lambda inputs: jax.vmap(run)(inputs),
+        lambda run: lambda inputs: jax.lax.cond(True, run, run, inputs),
+    ],
+    ids=["plain", "jit", "checkpoint", "scan", "vmap", "cond"],
+)
+def test_one_call_is_differentiated_by_other_inputs_each_time(within, request):
+    spec = t.spec_of("LSTM")
+    inputs = t.arrays(spec, "initial")
+    if {"scan", "vmap"} & {request.node.callspec.id}:
+        inputs = jax.tree.map(lambda value: jnp.stack([value, -value]), inputs)
+    run = within(lambda inputs: kernels.run(spec, inputs))
+
+    def number(some, others):
+        return sum(made.sum() for made in run({**others, **some}).values())
+
+    def slopes(names):
+        some = {name: inputs.pop(name) for name in names}
+        found = jax.grad(number)(some, inputs)
+        inputs.update(some)
+        return found
+
+    every = slopes(("x", "kernel", "bias", "initial_c"))
+    for names in [("kernel", "bias"), tuple(every), ("x",), tuple(every), ("kernel", "bias")]:
+        t.near(slopes(names), {name: every[name] for name in names}, 1e-6)
+
+
 # What is refused
 
 

@@ -6,13 +6,13 @@ the call itself, `jax_handlers` makes it known to XLA.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from seqstate.errors import ArgumentError, InputError, message
@@ -51,18 +51,8 @@ def run_all(calls: Sequence[tuple[call.Spec, Mapping[str, Any]]]) -> list[Arrays
     given = tuple({k: v for k, v in inputs.items() if v is not None} for _, inputs in calls)
     sizes = {tuple(getattr(inputs.get("x"), "shape", ()))[:2] for inputs in given}
     if len(calls) <= 2 and len(sizes) == 1:
-        return _made(specs, given)
-    return [_made(*each)[0] for each in zip(zip(specs), zip(given), strict=True)]
-
-
-def _made(specs: Specs, given: tuple[Arrays, ...]) -> list[Arrays]:
-    # JAX keeps what it traced of a compiled function, and with it which inputs were differentiated
-    # by at that time. So within a trace, where that may be others, it is traced anew.
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(given)):
-        # Inside of `jax.shard_map` a rule of its own for gradients needs the compiled function.
-        with contextlib.suppress(NotImplementedError):
-            return _checked(specs, given)
-    return _compiled(specs, given)
+        return _compiled(specs, given)
+    return [_compiled(*each)[0] for each in zip(zip(specs), zip(given), strict=True)]
 
 
 def check(spec: call.Spec, inputs: Arrays) -> None:
@@ -132,9 +122,8 @@ def _forward_rule(specs: Specs, inputs: tuple[Arrays, ...]) -> tuple[list[Arrays
     # Of all of them: JAX wants as many residuals whichever inputs are differentiated by.
     recorded = tuple(replace(spec, every_step=True, keep=True) for spec in specs)
     made = _forward(recorded, values)
-    # The names travel in the structure of the residuals, where JAX keeps what is static.
     kept = [
-        (own, {name: of[name] for name in RECORD if name in of}, dict.fromkeys(names))
+        (own, {name: of[name] for name in RECORD if name in of}, _told(names))
         for own, of, names in zip(values, made, wanted, strict=True)
     ]
     return [
@@ -145,7 +134,8 @@ def _forward_rule(specs: Specs, inputs: tuple[Arrays, ...]) -> tuple[list[Arrays
 def _backward_rule(specs: Specs, kept: Any, cotangents: list[Arrays]) -> tuple[Any]:
     targets: list[Target | None] = []
     arrays: list[Arrays] = []
-    for spec, (inputs, record, wanted), arriving in zip(specs, kept, cotangents, strict=True):
+    for spec, (inputs, record, told), arriving in zip(specs, kept, cotangents, strict=True):
+        wanted = _read(told)
         given = {
             f"d_{name}": arriving[name]
             for name in call.RESULTS
@@ -167,6 +157,18 @@ def _backward_rule(specs: Specs, kept: Any, cotangents: list[Arrays]) -> tuple[A
     return (tuple(found),)
 
 
+def _told(names: Collection[str]) -> Any:
+    # Which gradients are wanted, told in the shape of an array without elements. In the structure
+    # of the residuals it would go wrong: of a call that is compiled once and differentiated by
+    # other inputs each time, JAX keeps the structure of the last forward rule for all of them.
+    code = sum(1 << i for i, name in enumerate(call.DIFFERENTIABLE) if name in names)
+    return jnp.zeros((0, code))
+
+
+def _read(told: Any) -> list[str]:
+    return [name for i, name in enumerate(call.DIFFERENTIABLE) if told.shape[1] >> i & 1]
+
+
 _differentiable = jax.custom_vjp(_forward, nondiff_argnums=(0,))
 # With symbolic zeros, the forward rule learns which inputs are differentiated by, and the
 # backward rule which results count at all: what isn't asked for is neither computed nor passed.
@@ -175,10 +177,6 @@ _differentiable.defvjp(_forward_rule, _backward_rule, symbolic_zeros=True)
 
 @functools.partial(jax.jit, static_argnums=0, inline=True)
 def _compiled(specs: Specs, inputs: tuple[Arrays, ...]) -> list[Arrays]:
-    return _checked(specs, inputs)
-
-
-def _checked(specs: Specs, inputs: tuple[Arrays, ...]) -> list[Arrays]:
     for spec, own in zip(specs, inputs, strict=True):
         check(spec, own)
     found: list[Arrays] = _differentiable(specs, inputs)
