@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from seqstate.data.series import batch_type, whole_number
+from seqstate.arguments import whole_number
+from seqstate.data.series import batch_type
 from seqstate.data.windows import Windows
 from seqstate.errors import ArgumentError, message
 

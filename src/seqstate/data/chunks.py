@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from seqstate.arguments import whole_number
 from seqstate.data.layout import IDLE, Layout, pack
-from seqstate.data.series import batch_type, several_series, whole_number
+from seqstate.data.series import batch_type, several_series
 from seqstate.data.walk import Walk, no_callback
 from seqstate.errors import ArgumentError, DataError, InputError, message
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from seqstate.errors import ArgumentError, DataError, message
+from seqstate.errors import DataError, message
 
 # To look for NaN needs a bool for each number: of a long series only so many steps at a time.
 _BLOCK = 1 << 16
@@ -103,24 +103,6 @@ def is_several(given: Any) -> bool:
 def batch_type(series: Sequence[np.ndarray], floats: str) -> str:
     """Give the dtype of a batch: whole numbers stay whole."""
     return floats if series[0].dtype.kind == "f" else "int32"
-
-
-def whole_number(value: Any, where: str, name: str, least: int = 1) -> int:
-    """Give a whole number of at least `least`.
-
-    Raises:
-        ArgumentError: something else.
-    """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise ArgumentError(
-            message(
-                where,
-                f"{name}={value!r}; expected a whole number of at least {least}.",
-                f"Pass for example {name}={max(least, 1)}.",
-            )
-        )
-    return int(value)
 
 
 def _refuse_nan(array: np.ndarray, where: str, name: str) -> None:

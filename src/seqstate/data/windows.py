@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from seqstate.data.series import is_several, one_series, several_series, whole_number
+from seqstate.arguments import whole_number
+from seqstate.data.series import is_several, one_series, several_series
 from seqstate.errors import ArgumentError, DataError, message
 
 WHERE = "windows"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seqstate.data.series import whole_number
+from seqstate.arguments import whole_number
 from seqstate.errors import ArgumentError, DataError, message
 from seqstate.forecast.baselines import seasonal_naive
 from seqstate.forecast.clock import show

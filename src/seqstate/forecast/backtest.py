@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from seqstate.data.series import whole_number
+from seqstate.arguments import whole_number
 from seqstate.errors import DataError, message
 from seqstate.forecast import ahead
 from seqstate.forecast.baselines import NAIVE, SEASONAL, naive, seasonal_naive

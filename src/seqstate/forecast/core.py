@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from seqstate import layers as ours
-from seqstate.data.series import whole_number
+from seqstate.arguments import whole_number
 from seqstate.errors import ArgumentError, message
 from seqstate.layers import RNN
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqstate.data.series import whole_number
+from seqstate.arguments import whole_number
 from seqstate.errors import ArgumentError, message
 from seqstate.forecast.frames import Columns
 from seqstate.forecast.heads import HEADS
