@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from cases import data
 from encoder_decoders import SOURCE, START, STOP, TARGET, decoder, encoder, of_values, translator
 from seqstate.errors import ArgumentError, DataError, InputError, StateMismatchError
 from seqstate.layers import GRU, LSTM, Bidirectional
-from seqstate.models import Decoder, Encoder, EncoderDecoder, HandOver
+from seqstate.models import Bahdanau, Decoder, Encoder, EncoderDecoder, HandOver
 
 
 def says(**how):
@@ -74,6 +74,77 @@ MADE = {
         "seqstate.layers.LSTM",
     ),
     "no recurrent layer": (lambda: Encoder(layers.Dense(4)), "no recurrent layer", "LSTM"),
+    "a stop that does not count": (
+        lambda: says(stop=4, padding=4),
+        "padding and stop are the same token, 4",
+        "Leave padding out",
+    ),
+    "no tokens": (lambda: says(tokens="6"), "tokens='6'; expected a whole number", "tokens=1"),
+    "no outputs": (lambda: Decoder(GRU(4), outputs=0), "outputs=0; expected a whole", "outputs=1"),
+    "a start of values that is none": (
+        lambda: Decoder(GRU(4), outputs=2, start="a"),
+        "start has 'a'; expected a number",
+        "read at the first step",
+    ),
+    "an embedding of no size": (
+        lambda: Encoder(GRU(4), tokens=6, embedding=0),
+        "embedding=0; expected a whole number",
+        "embedding=1",
+    ),
+    "an embedding for fewer tokens": (
+        lambda: Encoder(GRU(4), tokens=6, embedding=layers.Embedding(5, 3)),
+        "has vectors for 5 tokens; expected 6",
+        "Embedding(6, 3)",
+    ),
+    "a head that is none": (lambda: says(head=6), "head is a int; expected a layer", "Dense(6)"),
+    "a head for fewer tokens": (
+        lambda: EncoderDecoder(encoder(), says(head=layers.Dense(5, name="top"))).build(
+            {"source": (None, 4)}
+        ),
+        'the head "top" gives 5 numbers a step; expected 6',
+        "Dense(6)",
+    ),
+    "a head of probabilities": (
+        lambda: says(head=layers.Dense(6, activation="softmax")),
+        "gives probabilities; expected scores",
+        "Leave its softmax out",
+    ),
+    "attention of no size": (
+        lambda: Bahdanau(units=0, name="looks"),
+        'Bahdanau "looks": units=0; expected a whole number',
+        "units=1",
+    ),
+    "a layer with the name of the memory": (
+        lambda: Decoder(GRU(4, name="memory"), outputs=1),
+        "the name 'memory' can't stand in a state",
+        "another name",
+    ),
+    "a speaker with the name of the turns": (
+        lambda: HandOver({"active": says(), "b": says()}, []),
+        "the name 'active' can't stand in a state",
+        "another name",
+    ),
+    "a speaker with a slash": (
+        lambda: HandOver({"a/b": says(), "b": says()}, []),
+        "expected a text without a slash",
+        "another name",
+    ),
+    "speakers without names": (
+        lambda: HandOver([says(), says()], []),
+        "got list; expected a dict of decoders by name",
+        '{"letters": Decoder(...)',
+    ),
+    "a speaker that is no decoder": (
+        lambda: HandOver({"a": GRU(4), "b": GRU(4)}, []),
+        "a: got GRU; expected a Decoder",
+        "Decoder(LSTM(64)",
+    ),
+    "a rule of two": (
+        lambda: turns([("a", "b")]),
+        "rules[0]: got ('a', 'b'); expected (speaker, token, to)",
+        "goes on",
+    ),
+    "a rule for text": (lambda: turns([("a", "1", "b")]), "rules[0]: '1' is no token", "Name a"),
     "no layer": (lambda: Encoder(4), "got 4; expected a layer", "LSTM(64)"),
     "two layers of one name": (
         lambda: Encoder([GRU(4, name="g"), GRU(4, name="g")]),
@@ -179,6 +250,42 @@ LEARNED = {
         "expected [batch, time] of tokens",
         "argmax",
     ),
+    "an axis too many": (
+        lambda: fit(target=TARGET[..., None]),
+        InputError,
+        "has shape (3, 5, 1); expected [batch, time] of tokens",
+        "values[..., 0]",
+    ),
+    "tensors beyond the vocabulary": (
+        lambda: fit(source=ops.convert_to_tensor(SOURCE + 2)),
+        DataError,
+        "the source has the token 4",
+        "tokens=6",
+    ),
+    "a token below 0": (
+        lambda: fit(source=SOURCE - 1),
+        DataError,
+        "the source has the token -1",
+        "from 0 on",
+    ),
+    "inputs beyond the vocabulary": (
+        lambda: fit(source={"source": SOURCE + 2, "target": TARGET}),
+        DataError,
+        "the source has the token 4",
+        "tokens=6",
+    ),
+    "a dataset with a target beside it": (
+        lambda: fit(source=iter([(SOURCE, TARGET)])),
+        InputError,
+        "and a target; expected one of the two",
+        "leave y out",
+    ),
+    "weights of classes": (
+        lambda: fit(class_weight={0: 1.0}),
+        ArgumentError,
+        "class_weight is for one class a row",
+        "sample_weight=weights[target]",
+    ),
     "lists of unequal length": (
         lambda: fit(source=[[1, 2], [1]]),
         InputError,
@@ -258,6 +365,11 @@ SAID = {
         {"method": "beam", "length_penalty": -1},
         "length_penalty=-1; expected from 0 on",
     ),
+    "a seed that is none": ({"method": "sample", "seed": -1}, "seed=-1; expected a whole number"),
+    "a temperature in words": ({"method": "sample", "temperature": "low"}, "temperature='low'"),
+    "a beam of words": ({"method": "beam", "every_beam": "no"}, "every_beam='no'; expected True"),
+    "a method that is no name": ({"method": []}, "method=[]; expected 'greedy'"),
+    "nothing for a length": ({"max_length": None}, "max_length=None; expected a whole number"),
     "no length": ({"max_length": 0}, "max_length=0; expected a whole number from 1 on"),
     "no batch": ({"batch_size": 0}, "batch_size=0; expected a whole number from 1 on"),
     "an unknown decoder": ({"decoder": "b"}, "decoder='b'; there are 'decoder'"),
@@ -297,9 +409,43 @@ def test_what_a_step_can_t_read(model):
             "units=4",
         ),
         (lambda: model.step(start[:2], state), StateMismatchError, "has 3 rows; expected 2", ""),
+        (lambda: model.step(start + 1, state), DataError, "the step before has the token 6", ""),
+        (lambda: model.step(start, None), StateMismatchError, "it has nothing", "`encode`"),
     ]
     for call, error, says, todo in wrong:
         expect(call, error, says, todo.strip("["))
+
+
+def test_a_step_needs_all_that_it_looks_at():
+    model = translator("luong")
+    state, few = model.encode(SOURCE), model.encode(SOURCE[:2])
+    start = np.full(3, START)
+    expect(
+        lambda: model.step(start, {"says": state["says"]}),
+        StateMismatchError,
+        "the state has no 'memory/sequence'",
+        "`encode`",
+    )
+    expect(
+        lambda: model.step(start, {**state, "memory": few["memory"]}),
+        StateMismatchError,
+        "'memory/sequence' has 2 rows; expected 3",
+        "the same rows",
+    )
+    model = EncoderDecoder(encoder(), turns([("a", 1, "b")]))
+    expect(lambda: model.step(start, {}), StateMismatchError, "the state has no 'a/says/h'", "")
+    state = model.encode(SOURCE)
+    del state["active"]
+    expect(lambda: model.step(start, state), StateMismatchError, "has no 'active'", "`encode`")
+
+
+def test_tokens_that_are_not_there_are_not_predicted(model):
+    expect(
+        lambda: model.predict({"source": SOURCE + 2, "target": TARGET}),
+        DataError,
+        "the source has the token 4",
+        "tokens=6",
+    )
 
 
 def test_what_the_model_is_not_called_with(model):

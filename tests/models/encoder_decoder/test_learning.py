@@ -44,6 +44,18 @@ def test_step_by_step_the_truth_gives_the_values_and_gradients_of_all_at_once(at
             np.testing.assert_allclose(one, other, atol=2e-5)
 
 
+@pytest.mark.parametrize("padding", [0, START], ids=["among the others", "start"])
+def test_a_step_that_reads_padding_is_a_step_too(padding):
+    model = EncoderDecoder(encoder(), decoder(padding=padding))
+    model.build({"source": (None, 4)})
+    with_weights(model)
+    target = np.array([[3, 0, 1, 4], [1, 2, 0, 3], [2, 1, 1, 4]])
+    inputs = {"source": SOURCE, "target": target}
+    whole = array(model(inputs, training=True))
+    stepped = array(by_step_with(model, 1.0)(inputs, training=True))
+    np.testing.assert_allclose(whole, stepped, atol=2e-5)
+
+
 @pytest.mark.parametrize("attention", ATTENTIONS, ids=str)
 def test_without_the_truth_a_step_reads_what_the_step_before_said(attention):
     model = translator(attention)
@@ -112,6 +124,38 @@ def test_steps_after_the_stop_and_padding_do_not_count():
     np.testing.assert_allclose(first[0], -each[counts].mean(), rtol=1e-5)
     right = log_chances(model, SOURCE, TARGET).argmax(-1) == TARGET
     np.testing.assert_allclose(first[1], right[counts].mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [3, 5], ids=["as many as rows", "more"])
+def test_weights_of_rows_are_those_of_all_their_steps(steps):
+    model, target = translator(), TARGET[:, :steps]
+    model.compile(weighted_metrics=["accuracy"])
+    weights = np.array([1.0, 0.0, 2.0])
+    each = log_chances(model, SOURCE, target)
+    right = each.argmax(-1) == target
+    each = np.take_along_axis(each, target[..., None], -1)[..., 0]
+    counts = np.cumsum(target == STOP, 1) - (target == STOP) == 0
+    by_step = counts * weights[:, None]
+    loss, accuracy = model.evaluate(SOURCE, target, sample_weight=weights, verbose=0)
+    np.testing.assert_allclose(loss, -(each * by_step).sum() / counts.sum(), rtol=1e-5)
+    np.testing.assert_allclose(accuracy, (right * by_step).sum() / by_step.sum(), rtol=1e-5)
+    known = (SOURCE, target, weights)
+    history = model.fit(SOURCE, target, sample_weight=0 * weights, validation_data=known, verbose=0)
+    np.testing.assert_allclose(history.history["val_loss"], [loss], rtol=1e-5)
+
+
+def test_the_target_may_stand_beside_the_source():
+    model, losses = small(), []
+    for given in ((SOURCE, TARGET), (INPUTS,)):
+        losses.append(model.evaluate(*given, verbose=0))
+    assert losses[0] == losses[1]
+
+
+def test_callbacks_may_come_as_one_list_of_keras():
+    model = small()
+    listed = keras.callbacks.CallbackList([], model=model)
+    model.fit(SOURCE, TARGET, verbose=0, callbacks=listed, teacher_forcing=0.25)
+    assert float(array(model.teacher_forcing)) == 0.25
 
 
 class Batches(keras.utils.PyDataset):

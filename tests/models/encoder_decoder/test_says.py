@@ -237,3 +237,21 @@ def test_rows_end_where_they_stop(model):
     got = model.generate(SOURCE, LENGTH)
     for row, tokens, length in zip(got.rows(), got.tokens, got.lengths, strict=True):
         np.testing.assert_array_equal(row, tokens[:length])
+
+
+def test_every_sentence_of_a_row_and_no_more():
+    model = translator()
+    got = model.generate(SOURCE, 1, "beam", beam_width=8, length_penalty=1.0, every_beam=True)
+    rows = got.rows()
+    for row, scores, lengths in zip(rows, got.scores, got.lengths, strict=True):
+        assert sorted(tokens.tolist() for tokens in row) == [[token] for token in range(TOKENS)]
+        assert np.isfinite(scores[:TOKENS]).all()
+        assert (scores[TOKENS:] == -np.inf).all()
+        assert not lengths[TOKENS:].any()
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-38, 1e-50])
+def test_the_coldest_sample_is_the_best_token(temperature):
+    model = translator()
+    cold = model.generate(SOURCE, LENGTH, "sample", temperature=temperature, seed=0)
+    np.testing.assert_array_equal(cold.tokens, model.generate(SOURCE, LENGTH).tokens)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from cases import TOLERANCE, data
 from encoder_decoders import (
@@ -280,3 +280,63 @@ def test_a_mask_of_real_values_reaches_state_and_attention():
     cut, padded = (model.generate(one, 3, states=True) for one in (x[:, :3], x))
     np.testing.assert_allclose(cut.values, padded.values, atol=ATOL)
     assert not padded.attention[..., 3:].any()
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class OtherOrder(layers.Layer):
+    def call(self, state):
+        return {"says": {"c": state["reads"]["c"], "h": state["reads"]["h"]}}
+
+
+def test_the_order_of_names_in_a_state_does_not_matter():
+    model, other = translator("bahdanau"), translator("bahdanau", bridge=OtherOrder())
+    np.testing.assert_array_equal(scores_of(model), scores_of(other))
+    state = model.encode(SOURCE)
+    turned = {"memory": state["memory"], "says": {n: state["says"][n] for n in "ch"}}
+    start = np.full(3, START)
+    first, second = (array(model.step(start, one)[0]) for one in (state, turned))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_padding_is_skipped_with_an_embedding_of_ones_own():
+    reads = Encoder(
+        LSTM(4, name="reads"), tokens=4, embedding=layers.Embedding(4, 3), padding=0, name="encoder"
+    )
+    model = EncoderDecoder(reads, decoder())
+    model.build({"source": (None, 4)})
+    with_weights(model)
+    np.testing.assert_allclose(scores_of(model), scores_of(translator()), atol=ATOL)
+
+
+@pytest.mark.parametrize("above", [[], [GRU(4, name="above")]], ids=["alone", "below"])
+def test_a_mask_meets_its_steps_where_a_layer_runs_from_the_end(above):
+    reads = [GRU(4, name="reads", go_backwards=True), *above]
+    model = translator("luong", layers=GRU(4, name="says"), reads=reads)
+    cut, padded = (model.generate(one, 3, states=True) for one in (SOURCE[1:2, :2], SOURCE[1:2]))
+    np.testing.assert_allclose(cut.scores, padded.scores, atol=ATOL)
+    np.testing.assert_allclose(cut.attention, padded.attention[..., :2], atol=ATOL)
+
+
+def test_tokens_are_the_same_in_any_type():
+    model = EncoderDecoder(encoder(), decoder(tokens=300, start=299))
+    model.build({"source": (None, 4)})
+    with_weights(model, 0.5)
+    for kind in ("uint8", "float32"):
+        same = scores_of(model, SOURCE.astype(kind), TARGET.astype(kind))
+        np.testing.assert_array_equal(same, scores_of(model))
+
+
+def test_ids_of_tokens_are_not_rounded_in_half_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = EncoderDecoder(encoder(), decoder(tokens=600, start=0))
+        model.build({"source": (None, 4)})
+        with_weights(model)
+        target = np.array([[257, 4], [513, 4], [515, 4]])
+        whole, floats = (
+            array(ops.cast(model({"source": SOURCE, "target": one}), "float32"))
+            for one in (target, target.astype("float32"))
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_array_equal(whole, floats)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from seqstate.arguments import whole_number
 from seqstate.errors import ArgumentError, message
 from seqstate.state import State
 
@@ -19,12 +20,14 @@ class Attention(keras.layers.Layer):
         **kwargs: of `keras.layers.Layer`.
     """
 
+    MEMORY = ("sequence", "keys", "mask")
     before_step: bool
     """Whether the decoder looks before a step, with its state, or after it, with its output."""
 
     def __init__(self, units: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.units = units
+        where = f'{type(self).__name__} "{self.name}"'
+        self.units = None if units is None else whole_number(units, where, "units")
 
     def prepare(self, sequence: Any, mask: Any) -> State:
         """Give the memory that the decoder looks at.
@@ -174,7 +177,7 @@ def attention_of(given: Any, where: str) -> Attention | None:
     """
     if given is None or isinstance(given, Attention):
         return given
-    if given in KINDS:
+    if isinstance(given, str) and given in KINDS:
         return KINDS[given](name="attention")
     raise ArgumentError(
         message(

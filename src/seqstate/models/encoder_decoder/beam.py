@@ -14,7 +14,7 @@ WORST = -1e30
 
 
 class Beams(NamedTuple):
-    """The best sentences of each row, best first.
+    """The best sentences of each row, best first; if there are fewer, -inf with no tokens.
 
     Attributes:
         tokens: `[batch, beams, time]`.
@@ -80,7 +80,7 @@ def beam_search(
         ends = ops.zeros_like(token, dtype="bool")
         if stop is not None:
             ends = ops.equal(token, stop)
-            whole = ops.where(ends, penalized(best, i + 1), WORST)
+            whole = ops.where(ops.logical_and(ends, _there(best)), penalized(best, i + 1), WORST)
             lengths = ops.full_like(token, 1) * (i + 1)
             found = _best_of(found, (sentences, lengths, whole), width)
         still = ops.where(ends, WORST, best)
@@ -115,9 +115,20 @@ def beam_search(
     # than what was found.
     begun, chances = alive
     rest = ops.where(ops.equal(i, length), penalized(chances, length), WORST)
-    rest = ops.where(chances > WORST / 2, rest, WORST)
+    rest = ops.where(_there(chances), rest, WORST)
     lengths = ops.full_like(found[1], length)
-    return Beams(*_best_of(found, (begun, lengths, rest), width))
+    sentences, lengths, scores = _best_of(found, (begun, lengths, rest), width)
+    there = _there(scores)
+    return Beams(
+        ops.where(there[:, :, None], sentences, filler(decoder)),
+        ops.where(there, lengths, 0),
+        ops.where(there, scores, -float("inf")),
+    )
+
+
+def _there(scores: Any) -> Any:
+    """Tell which are scores of sentences, and which only fill up the beams."""
+    return scores > WORST / 2
 
 
 def _best_of(some: Any, others: Any, width: int) -> tuple[Any, Any, Any]:

@@ -9,9 +9,10 @@ import numpy as np
 from keras import ops
 
 from seqstate import state as states
+from seqstate.arguments import whole_number
 from seqstate.errors import ArgumentError, message
 from seqstate.models.encoder_decoder.attention import attention_of
-from seqstate.models.encoder_decoder.embedding import embedding_of
+from seqstate.models.encoder_decoder.embedding import check_token, embedding_of
 from seqstate.models.encoder_decoder.encoder import read_config
 from seqstate.models.encoder_decoder.stack import Stack, build_once
 from seqstate.state import Spec, State
@@ -35,8 +36,8 @@ class Decoder(keras.layers.Layer):
         outputs: how many values a step has, if they are real.
         embedding: the size of the vector that is learned for each token, or a layer that makes
             the vectors.
-        head: a layer that makes scores (logits) or values of the last layer's output; a `Dense`
-            by default.
+        head: a layer that makes scores (logits, no softmax), one for each token, or values of the
+            last layer's output; a `Dense` by default.
         attention: "bahdanau" or "luong", or a layer of these, to look at the encoder's sequence.
         **kwargs: of `keras.layers.Layer`.
 
@@ -45,7 +46,7 @@ class Decoder(keras.layers.Layer):
 
     Raises:
         ArgumentError: a layer that can't be used; `start` missing or no token; both or neither
-            of `tokens` and `outputs`.
+            of `tokens` and `outputs`; an embedding or a head of another size.
     """
 
     def __init__(
@@ -67,9 +68,9 @@ class Decoder(keras.layers.Layer):
         self.repeats = False
         self.start, self.stop, self.padding = start, stop, padding
         self._check()
-        self.embedding = embedding_of(embedding, tokens, padding, self.where)
+        self.embedding = embedding_of(embedding, self.tokens, self.padding, self.where)
         self.stack = Stack(layers, self.where, by_step=True)
-        self.head = head or keras.layers.Dense(tokens or outputs, name="head")
+        self.head = self._head_of(head)
         self.attention: Any = attention_of(attention, self.where)
 
     def _check(self) -> None:
@@ -83,16 +84,19 @@ class Decoder(keras.layers.Layer):
                 "values of a step.",
             )
         if self.tokens is None:
-            shape = np.shape(0.0 if self.start is None else self.start)
-            if shape not in ((), (self.outputs,)):
+            self.outputs = whole_number(self.outputs, self.where, "outputs")
+            start = np.asarray(0.0 if self.start is None else self.start)
+            if start.dtype.kind not in "fiu" or start.shape not in ((), (self.outputs,)):
+                got = f"shape {start.shape}" if start.dtype.kind in "fiu" else repr(self.start)
                 raise wrong(
-                    f"start has shape {shape}; expected a number, or {self.outputs} of them.",
+                    f"start has {got}; expected a number, or {self.outputs} of them.",
                     "Say what is read at the first step.",
                 )
             for name in ("stop", "padding"):
                 if getattr(self, name) is not None:
                     raise wrong(f"{name} is a token, but the values are real.", "Leave it out.")
             return
+        self.tokens = whole_number(self.tokens, self.where, "tokens")
         if self.start is None:
             raise wrong(
                 "start is missing: the token that is read before the first one is said.",
@@ -101,20 +105,47 @@ class Decoder(keras.layers.Layer):
             )
         for name in ("start", "stop", "padding"):
             token = getattr(self, name)
-            if token is None:
-                continue
-            if isinstance(token, bool) or not hasattr(token, "__index__"):
-                raise wrong(f"{name}={token!r} is no token.", "Pass its id, a whole number.")
-            if not 0 <= token < self.tokens:
-                raise wrong(
-                    f"{name}={token} is no token; there are 0 to {self.tokens - 1} "
-                    f"(tokens={self.tokens}).",
-                    "Count it among the tokens: make `tokens` larger.",
-                )
+            if token is not None:
+                check_token(name, token, self.tokens, self.where)
+                setattr(self, name, int(token))
         if self.start == self.stop:
             raise wrong(
                 f"start and stop are the same token, {self.start}.",
                 "Take two, or the rows end before they begin.",
+            )
+        if self.padding is not None and self.padding == self.stop:
+            raise wrong(
+                f"padding and stop are the same token, {self.stop}: steps with the padding do not "
+                "count, so the model never learned to stop.",
+                "Leave padding out: what stands after the stop token does not count anyway.",
+            )
+
+    def _head_of(self, given: Any) -> Any:
+        size = self.tokens or self.outputs
+        if given is None:
+            return keras.layers.Dense(size, name="head")
+        kind = type(given).__name__
+        if not isinstance(given, keras.layers.Layer):
+            what, todo = f"head is a {kind}; expected a layer.", f"Pass Dense({size})."
+        elif self.tokens and getattr(given, "activation", None) is keras.activations.softmax:
+            what = f'the head {kind} "{given.name}" gives probabilities; expected scores (logits).'
+            todo = "Leave its softmax out: it is part of the loss and of `generate`."
+        else:
+            return given
+        raise ArgumentError(message(self.where, what, todo))
+
+    def _check_size(self, found: int) -> None:
+        expected, name = (
+            (self.tokens, "tokens") if self.tokens is not None else (self.outputs, "outputs")
+        )
+        if found != expected:
+            raise ArgumentError(
+                message(
+                    self.where,
+                    f'the head "{self.head.name}" gives {found} numbers a step; expected '
+                    f"{expected} ({name}={expected}).",
+                    f"Make it with Dense({expected}).",
+                )
             )
 
     # What it is
@@ -123,6 +154,18 @@ class Decoder(keras.layers.Layer):
     def spec(self) -> Spec:
         """The states of one row, by layer and name."""
         return self.stack.spec
+
+    @property
+    def carried(self) -> Spec:
+        """The states of one row that are carried from step to step."""
+        return self.spec
+
+    @property
+    def memory_paths(self) -> list[str]:
+        """The paths in the memory that `remember` gives."""
+        if self.repeats:
+            return ["output"]
+        return [] if self.attention is None else list(self.attention.MEMORY)
 
     def start_from(self, state: State) -> State:
         """Give the state before the first step, from what the bridge gave for `spec`."""
@@ -155,15 +198,19 @@ class Decoder(keras.layers.Layer):
         build_once(self.stack, (None, None, features))
         size = self.stack.output_features
         if self.attention is not None:
-            query = self._query_sizes() if self.goes_by_step else (size,)
+            query = states.flatten(self.spec)[self._looks_with] if self.goes_by_step else (size,)
             build_once(self.attention, (None, None, *query), (None, None, memory_features))
             if not self.goes_by_step:
                 size = self.attention.units or size
         build_once(self.head, (None, None, size))
+        self._check_size(self.head.compute_output_shape((None, None, size))[-1])
         self.built = True
 
-    def _query_sizes(self) -> tuple[int, ...]:
-        return next(iter(states.flatten(self.stack.recurrent()[-1].steps.spec).values()))
+    @property
+    def _looks_with(self) -> str:
+        """The path of the state with which a decoder looks before a step."""
+        last = self.stack.recurrent()[-1]
+        return f"{last.name}/{next(iter(states.flatten(last.steps.spec)))}"
 
     # The memory: what stays the same for all steps
 
@@ -228,7 +275,7 @@ class Decoder(keras.layers.Layer):
         inputs = self._inputs(previous[:, None], memory, 1)[:, 0]
         looked = None
         if self.goes_by_step:
-            query = next(leaf for _, leaf in states.leaves(list(state.values())[-1]))
+            query = states.flatten(state)[self._looks_with]
             context, looked = self.attention.look(query[:, None], memory)
             inputs = ops.concatenate([inputs, context[:, 0]], axis=-1)
         outputs, state = self.stack.step(inputs, state, drawn)
@@ -254,7 +301,8 @@ class Decoder(keras.layers.Layer):
             shape = (ops.shape(output)[0], time, output.shape[-1])
             return ops.broadcast_to(output[:, None], shape)
         if self.embedding is not None:
-            return self.embedding(previous)
+            # A copy leaves the mask of an embedding behind: a step reads whatever was said before.
+            return ops.copy(self.embedding(previous))
         return ops.cast(previous, self.compute_dtype)
 
     # Config

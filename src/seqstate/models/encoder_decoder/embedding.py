@@ -5,44 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
 
+from seqstate.arguments import whole_number
 from seqstate.errors import ArgumentError, message
-
-
-@keras.saving.register_keras_serializable(package="seqstate")
-class TokenEmbedding(keras.layers.Embedding):
-    """An embedding that masks one token.
-
-    Args:
-        tokens: how many there are; ids are `0` to `tokens - 1`.
-        size: of a vector.
-        padding: the token that fills up the ends of short rows, or None.
-        **kwargs: of `keras.layers.Embedding`.
-
-    Example:
-        >>> import numpy as np
-        >>> embedding = TokenEmbedding(5, 3, padding=4)
-        >>> embedding.compute_mask(np.array([[2, 0, 4]])).tolist()
-        [[True, True, False]]
-    """
-
-    def __init__(self, tokens: int, size: int, padding: int | None = None, **kwargs: Any) -> None:
-        for taken in ("input_dim", "output_dim", "mask_zero"):
-            kwargs.pop(taken, None)
-        super().__init__(tokens, size, **kwargs)
-        self.padding = padding
-        self.supports_masking = padding is not None
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Give True where a token is not the padding."""
-        return None if self.padding is None else ops.not_equal(inputs, self.padding)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the arguments."""
-        config = super().get_config()
-        tokens, size = config.pop("input_dim"), config.pop("output_dim")
-        return {**config, "tokens": tokens, "size": size, "padding": self.padding}
 
 
 def embedding_of(given: Any, tokens: int | None, padding: int | None, where: str) -> Any:
@@ -51,11 +16,12 @@ def embedding_of(given: Any, tokens: int | None, padding: int | None, where: str
     Args:
         given: the size of a vector, or a layer.
         tokens: how many there are, or None for values.
-        padding: the token that is masked, or None.
+        padding: the token that fills up short rows, or None.
         where: who asks, for messages.
 
     Raises:
-        ArgumentError: a padding that is no token, or one for values.
+        ArgumentError: a padding that is no token, or one for values; a size that is none; a layer
+            for fewer tokens.
     """
     if tokens is None:
         if padding is not None:
@@ -67,14 +33,44 @@ def embedding_of(given: Any, tokens: int | None, padding: int | None, where: str
                 )
             )
         return None
-    if padding is not None and not 0 <= padding < tokens:
+    if padding is not None:
+        check_token("padding", padding, tokens, where)
+    if not isinstance(given, keras.layers.Layer):
+        size = whole_number(given, where, "embedding")
+        return keras.layers.Embedding(tokens, size, name="embedding")
+    if isinstance(given, keras.layers.Embedding) and given.input_dim < tokens:
         raise ArgumentError(
             message(
                 where,
-                f"padding={padding} is no token; there are 0 to {tokens - 1} (tokens={tokens}).",
-                "Count the padding among the tokens.",
+                f'the embedding "{given.name}" has vectors for {given.input_dim} tokens; expected '
+                f"{tokens} (tokens={tokens}).",
+                f"Make it with Embedding({tokens}, {given.output_dim}).",
             )
         )
-    if isinstance(given, keras.layers.Layer):
-        return given
-    return TokenEmbedding(tokens, int(given), padding, name="embedding")
+    return given
+
+
+def check_token(name: str, token: Any, tokens: int, where: str) -> None:
+    """Refuse what is none of the tokens from 0 to `tokens - 1`.
+
+    Args:
+        name: of the argument.
+        token: what came.
+        tokens: how many there are.
+        where: who asks, for messages.
+
+    Raises:
+        ArgumentError: no whole number, or out of range.
+    """
+    if isinstance(token, bool) or not hasattr(token, "__index__"):
+        raise ArgumentError(
+            message(where, f"{name}={token!r} is no token.", "Pass its id, a whole number.")
+        )
+    if not 0 <= token < tokens:
+        raise ArgumentError(
+            message(
+                where,
+                f"{name}={token} is no token; there are 0 to {tokens - 1} (tokens={tokens}).",
+                "Count it among the tokens: make `tokens` larger.",
+            )
+        )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
+from seqstate.arguments import whole_number
 from seqstate.layers import masks
 from seqstate.models.encoder_decoder.embedding import embedding_of
 from seqstate.models.encoder_decoder.stack import Stack, build_once
@@ -18,7 +20,8 @@ class Encoder(keras.layers.Layer):
 
     Args:
         layers: a layer, or several on top of each other; recurrent ones of `seqstate.layers`, in
-            either or both directions, and any other Keras layers between them.
+            either or both directions, and any other Keras layers between them. The sequence of one
+            with `go_backwards` goes on in the order of time.
         tokens: how many tokens the source has; its ids are `0` to `tokens - 1`. None for real
             values.
         embedding: the size of the vector that is learned for each token, or a layer that makes
@@ -52,8 +55,11 @@ class Encoder(keras.layers.Layer):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.where = f'Encoder "{self.name}"'
-        self.tokens, self.padding = tokens, padding
-        self.embedding = embedding_of(embedding, tokens, padding, self.where)
+        self.tokens = None if tokens is None else whole_number(tokens, self.where, "tokens")
+        # Half precision can't tell the ids of tokens apart.
+        self.autocast = tokens is None
+        self.embedding = embedding_of(embedding, self.tokens, padding, self.where)
+        self.padding = None if padding is None else int(padding)
         self.stack = Stack(layers, self.where, gives="output")
         self._features: int | None = None
 
@@ -85,7 +91,10 @@ class Encoder(keras.layers.Layer):
     def call(self, source: Any, training: bool | None = None) -> tuple[Any, State]:
         """Give the output (or the sequence) and the state after the last step that counts."""
         if self.embedding is not None:
-            source = self.embedding(source)
+            tokens = ops.cast(source, "int32")
+            source = self.embedding(tokens)
+            if self.padding is not None:
+                source = masks.travels_with(source, ops.not_equal(tokens, self.padding))
         return self.stack(source, training=training)
 
     def compute_mask(self, source: Any, mask: Any = None) -> Any:

@@ -15,13 +15,13 @@ from seqstate.errors import ArgumentError, InputError, StateMismatchError, messa
 from seqstate.models.compiled import compiled
 from seqstate.models.encoder_decoder.beam import beam_search
 from seqstate.models.encoder_decoder.generated import Generated
+from seqstate.models.encoder_decoder.hand_over import ACTIVE, HandOver
 from seqstate.models.encoder_decoder.search import Found, Pick, best, drawn_by, one_by_one
 from seqstate.models.encoder_decoder.settings import Settings
+from seqstate.models.encoder_decoder.stack import MEMORY
 from seqstate.models.encoder_decoder.steps import by_step, shifted
 from seqstate.models.encoder_decoder.targets import check_sequence
 from seqstate.state import State
-
-MEMORY = "memory"
 
 
 class Generator:
@@ -48,7 +48,7 @@ class Generator:
         """See `EncoderDecoder.step`."""
         name = self._decoder(decoder)
         one = self._model.decoders[name]
-        previous = ops.convert_to_tensor(previous)
+        previous = np.asarray(ops.convert_to_numpy(previous))
         rows = (None,) if one.tokens is not None else (None, one.outputs)
         if len(previous.shape) != len(rows) or previous.shape[1:] != rows[1:]:
             axes = "[batch] of tokens" if one.tokens is not None else f"[batch, {one.outputs}]"
@@ -60,8 +60,9 @@ class Generator:
                     "at first.",
                 )
             )
-        flat = states.flatten(state)
-        self._check_state(name, flat, previous.shape[0])
+        check_sequence(previous[:, None], one.tokens, one.outputs, self._model.where, "step before")
+        previous = previous.astype("int32" if one.tokens is not None else "float32")
+        flat = self._checked_state(name, state, previous.shape[0])
         program = partial(self._step, name, tuple(flat))
         made = self._run(("step", name, tuple(flat)), program, [previous, *flat.values()])
         return made["scores"], made["state"]
@@ -83,7 +84,7 @@ class Generator:
         source = self._source(source)
         chances = how.chances(len(source), max_length)
         size = len(source) if batch_size is None else batch_size
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
             raise ArgumentError(
                 message(
                     where,
@@ -93,9 +94,8 @@ class Generator:
             )
         key = ("generate", name, max_length, states, how.key)
         program = partial(self._generate, name, max_length, how, states)
-        numbers = np.array([how.temperature, how.top_p or 1.0, how.length_penalty], "float32")
         parts = [
-            self._run(key, program, [source[at : at + size], chances[at : at + size], numbers])
+            self._run(key, program, [source[at : at + size], chances[at : at + size], how.numbers])
             for at in range(0, len(source), size)
         ]
         return _together(parts)
@@ -231,11 +231,14 @@ class Generator:
             model.build({"source": array.shape})
         return array.astype("int32" if model.encoder.tokens is not None else "float32")
 
-    def _check_state(self, name: str, flat: Mapping[str, Any], batch: int) -> None:
-        decoder = self._model.decoders[name]
-        start = decoder.spec if not hasattr(decoder, "names") else {}
-        for path, sizes in states.flatten(start).items():
-            where = self._model.where
+    def _checked_state(self, name: str, state: Any, batch: int) -> dict[str, Any]:
+        """Give the leaves of a state by path, if it is one that `step` can take."""
+        where, decoder = self._model.where, self._model.decoders[name]
+        flat = states.flatten(state) if isinstance(state, Mapping) else {}
+        needs = states.flatten(decoder.carried)
+        turns = [ACTIVE] if isinstance(decoder, HandOver) else []
+        paths = [*needs, *turns, *(f"{MEMORY}/{path}" for path in decoder.memory_paths)]
+        for path in paths:
             if path not in flat:
                 raise StateMismatchError(
                     message(
@@ -244,7 +247,17 @@ class Generator:
                         "Pass what `encode`, or the step before, gave.",
                     )
                 )
-            states.check_leaf(flat[path], sizes, batch, where, path, "state")
+            if path in needs:
+                states.check_leaf(flat[path], needs[path], batch, where, path, "state")
+            elif flat[path].shape[0] != batch:
+                raise StateMismatchError(
+                    message(
+                        where,
+                        f"step: {path!r} has {flat[path].shape[0]} rows; expected {batch}.",
+                        "Take the same rows of the memory as of the states.",
+                    )
+                )
+        return flat
 
 
 def _together(parts: list[dict[str, Any]]) -> Generated:

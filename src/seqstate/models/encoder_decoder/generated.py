@@ -14,6 +14,8 @@ from seqstate.state import State
 class Generated:
     """What was said for each row of a source; with `every_beam`, `[batch, beams, ...]` each.
 
+    A row that has fewer sentences than beams has a score of -inf and a length of 0 in the rest.
+
     Attributes:
         tokens: `[batch, time]` int; after the end of a row its padding, or its stop token. None
             for values.
@@ -38,7 +40,17 @@ class Generated:
     attention: np.ndarray | None = None
 
     def rows(self) -> list[Any]:
-        """Give each row without its end: a list of tokens, the stop token left in, or values."""
+        """Give each row without its end: tokens, the stop token left in, or values.
+
+        With `every_beam` a list of sentences for each row, best first.
+        """
         said = self.values if self.tokens is None else self.tokens
         assert said is not None
-        return [row[:length] for row, length in zip(said, self.lengths, strict=True)]
+        return _cut(said, self.lengths)
+
+
+def _cut(said: Any, lengths: np.ndarray) -> list[Any]:
+    return [
+        one[:length] if np.ndim(length) == 0 else _cut(one[length > 0], length[length > 0])
+        for one, length in zip(said, lengths, strict=True)
+    ]

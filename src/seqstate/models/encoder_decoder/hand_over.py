@@ -11,10 +11,13 @@ from keras import ops
 from seqstate import state as states
 from seqstate.errors import ArgumentError, message
 from seqstate.models.encoder_decoder.bridge import Bridge
+from seqstate.models.encoder_decoder.decoder import Decoder
 from seqstate.models.encoder_decoder.encoder import read_config
-from seqstate.models.encoder_decoder.stack import build_once
+from seqstate.models.encoder_decoder.stack import build_once, check_name
 from seqstate.state import Spec, State
 
+# Whose turn it is, among the states.
+ACTIVE = "active"
 SHARED = ("tokens", "start", "stop", "padding")
 
 
@@ -72,7 +75,7 @@ class HandOver(keras.layers.Layer):
         super().__init__(**kwargs)
         self.repeats = False
         self.where = f'HandOver "{self.name}"'
-        self.rules = [Rule(*rule) for rule in rules]
+        self.rules = [self._rule(number, rule) for number, rule in enumerate(rules)]
         self.first_speaker = next(iter(decoders), "") if first is None else first
         self._check(decoders)
         # Keras sorts dicts.
@@ -90,7 +93,19 @@ class HandOver(keras.layers.Layer):
         def wrong(what: str, todo: str) -> ArgumentError:
             return ArgumentError(message(self.where, what, todo))
 
+        if not isinstance(decoders, Mapping):
+            raise wrong(
+                f"got {type(decoders).__name__}; expected a dict of decoders by name.",
+                'Pass {"letters": Decoder(...), "digits": Decoder(...)}.',
+            )
         names = ", ".join(map(repr, decoders))
+        for name, one in decoders.items():
+            check_name(name, (ACTIVE,), self.where)
+            if not isinstance(one, Decoder):
+                raise wrong(
+                    f"{name}: got {type(one).__name__}; expected a Decoder.",
+                    "Say what it says: Decoder(LSTM(64), tokens=..., start=...).",
+                )
         if len(decoders) < 2 or any(one.tokens is None for one in decoders.values()):
             raise wrong(
                 f"got the decoders {names or 'none'}; expected two or more, of tokens.",
@@ -114,9 +129,10 @@ class HandOver(keras.layers.Layer):
             )
         tokens = next(iter(decoders.values())).tokens
         for number, rule in enumerate(self.rules):
-            if not 0 <= rule.token < tokens:
+            is_whole = hasattr(rule.token, "__index__") and not isinstance(rule.token, bool)
+            if not is_whole or not 0 <= rule.token < tokens:
                 raise wrong(
-                    f"rules[{number}]: {rule.token} is no token; there are 0 to {tokens - 1}.",
+                    f"rules[{number}]: {rule.token!r} is no token; there are 0 to {tokens - 1}.",
                     "Name a token of the target.",
                 )
             if rule[:2] in [other[:2] for other in self.rules[:number]]:
@@ -124,6 +140,18 @@ class HandOver(keras.layers.Layer):
                     f"two rules say what follows when {rule.speaker!r} says {rule.token}.",
                     "Leave one of them.",
                 )
+
+    def _rule(self, number: int, given: Any) -> Rule:
+        if not isinstance(given, tuple | list) or len(given) != 3:
+            raise ArgumentError(
+                message(
+                    self.where,
+                    f"rules[{number}]: got {given!r}; expected (speaker, token, to).",
+                    'For example ("letters", 9, "digits"): where `letters` says 9, `digits` goes '
+                    "on.",
+                )
+            )
+        return Rule(*given)
 
     def _of(self, name: str) -> Any:
         return self.decoders[self.names.index(name)]
@@ -135,6 +163,20 @@ class HandOver(keras.layers.Layer):
         """The states of one row of the decoder that begins."""
         return self._of(self.first_speaker).spec
 
+    @property
+    def carried(self) -> Spec:
+        """The states of one row of each decoder; beside them goes `active`, a whole number."""
+        return {n: one.spec for n, one in zip(self.names, self.decoders, strict=True)}
+
+    @property
+    def memory_paths(self) -> list[str]:
+        """The paths in the memory that `remember` gives."""
+        return [
+            f"{name}/{path}"
+            for name, decoder in zip(self.names, self.decoders, strict=True)
+            for path in decoder.memory_paths
+        ]
+
     def first(self, batch: Any) -> Any:
         """Give the start token, `[batch]`."""
         return self.decoders[0].first(batch)
@@ -142,7 +184,7 @@ class HandOver(keras.layers.Layer):
     def start_from(self, state: State) -> State:
         """Give `active`, the number of the decoder whose turn it is, and each one's state."""
         batch = ops.shape(next(leaf for _, leaf in states.leaves(state)))[0]
-        found: State = {"active": ops.full((batch,), self.names.index(self.first_speaker), "int32")}
+        found: State = {ACTIVE: ops.full((batch,), self.names.index(self.first_speaker), "int32")}
         for name, decoder in zip(self.names, self.decoders, strict=True):
             found[name] = (
                 state
@@ -188,10 +230,10 @@ class HandOver(keras.layers.Layer):
     ) -> tuple[Any, State, Any]:
         """Hand over where a rule says so, then let the decoder whose turn it is make a step."""
         state = self._handed_over(previous, state)
-        active = state["active"]
+        active = state[ACTIVE]
         scores: Any = None
         looked: Any = None
-        new: State = {"active": active}
+        new: State = {ACTIVE: active}
         for number, (name, decoder) in enumerate(zip(self.names, self.decoders, strict=True)):
             speaks = ops.equal(active, number)
             said, after, eyes = decoder.step(
@@ -205,14 +247,14 @@ class HandOver(keras.layers.Layer):
         return scores, new, looked
 
     def _handed_over(self, previous: Any, state: State) -> State:
-        active = state["active"]
+        active = state[ACTIVE]
         new = dict(state)
         for rule, bridge in zip(self.rules, self.bridges, strict=True):
             speaker, to = self.names.index(rule.speaker), self.names.index(rule.to)
             now = ops.logical_and(ops.equal(active, speaker), ops.equal(previous, rule.token))
             handed = bridge(state[rule.speaker])
             new[rule.to] = states.map_leaves(_chosen(now), handed, new[rule.to])
-            new["active"] = ops.where(now, to, new["active"])
+            new[ACTIVE] = ops.where(now, to, new[ACTIVE])
         return new
 
     def end(self) -> None:

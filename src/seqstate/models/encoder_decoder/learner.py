@@ -94,7 +94,7 @@ class Learner(keras.Model):
             teacher_forcing: how often a step reads the truth, not what the step before said: a
                 ratio; `(first, last)`, from epoch to epoch; or a function of the epoch, from 0.
                 Below 1 training goes step by step and takes longer. Validation reads the truth.
-            **kwargs: as there.
+            **kwargs: as there; `sample_weight` is `[batch]` or `[batch, time]`.
         """
         forcing = Forcing(teacher_forcing, epochs, self.where)
         if not forcing.always and self.hand_on == "repeat":
@@ -106,21 +106,22 @@ class Learner(keras.Model):
                     "Leave it out.",
                 )
             )
+        if kwargs.get("class_weight") is not None:
+            raise self._no_class_weight()
         x, y = self._taught(x, y)
         if isinstance(validation_data, tuple | list):
             validation_data = targets.with_target(validation_data, self.where, self._check_data)
         elif validation_data is not None:
             validation_data, _ = self._taught(validation_data, None)
-        self._validation = validation_data
+        whole = isinstance(validation_data, tuple)
+        self._validation = validation_data[0] if whole else validation_data
         if self.always_forced != forcing.always:
             self.always_forced = forcing.always
             # It was made for the other way.
             self.train_function = None
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(forcing)
-        else:
-            listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
-            callbacks = [forcing, *(one for one in listed if one is not None)]
+        # A CallbackList is one callback, too; Keras gives those in the list their model.
+        listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+        callbacks = [forcing, *(one for one in listed if one is not None)]
         return super().fit(
             x,
             y,
@@ -138,22 +139,60 @@ class Learner(keras.Model):
         x, y = self._taught(x, y)
         return super().evaluate(x, y, *args, **kwargs)
 
-    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """Learn from one batch; see `keras.Model`."""
+        if class_weight is not None:
+            raise self._no_class_weight()
         x, y = self._taught(x, y)
-        return super().train_on_batch(x, y, *args, **kwargs)
+        return super().train_on_batch(x, y, sample_weight, **kwargs)
 
     def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Give the loss and the metrics of one batch; see `keras.Model`."""
         x, y = self._taught(x, y)
         return super().test_on_batch(x, y, *args, **kwargs)
 
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Give the loss; weights of whole rows, `[batch]`, are those of all their steps."""
+        weights = targets.by_row(sample_weight)
+        return super().compute_loss(x, y, y_pred, weights, training=training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Give the metrics; see `compute_loss`."""
+        return super().compute_metrics(x, y, y_pred, targets.by_row(sample_weight))
+
+    def _no_class_weight(self) -> ArgumentError:
+        return ArgumentError(
+            message(
+                self.where,
+                "class_weight is for one class a row; a target has one token a step.",
+                "Pass the weight of each step: sample_weight=weights[target], [batch, time].",
+            )
+        )
+
     def _taught(self, x: Any, y: Any) -> tuple[Any, Any]:
-        if (x is not None and x is self._validation) or (
-            isinstance(x, Mapping) and set(x) == {"source", "target"}
-        ):
+        if x is not None and x is self._validation:
             # From within `fit`, which evaluates what it was given.
             return x, y
+        if isinstance(x, Mapping) and set(x) == {"source", "target"}:
+            # As `call` takes them, or a part of the rows, from within `fit`.
+            targets.check_steps(
+                self.decoders, self.by_name, self.encoder, x["source"], x["target"], self.where
+            )
+            return x, x["target"] if y is None else y
         return targets.taught(x, y, self._check_data, self.where)
 
     def _check_data(self, source: Any, target: Any) -> None:

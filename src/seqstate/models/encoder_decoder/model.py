@@ -11,6 +11,7 @@ from keras import ops
 from seqstate import state as states
 from seqstate.errors import ArgumentError, InputError, message
 from seqstate.layers import masks
+from seqstate.models.encoder_decoder import targets
 from seqstate.models.encoder_decoder.bridge import Bridge
 from seqstate.models.encoder_decoder.decoder import Decoder
 from seqstate.models.encoder_decoder.encoder import Encoder, read_config
@@ -18,7 +19,7 @@ from seqstate.models.encoder_decoder.generate import Generator
 from seqstate.models.encoder_decoder.generated import Generated
 from seqstate.models.encoder_decoder.hand_over import HandOver
 from seqstate.models.encoder_decoder.learner import Learner
-from seqstate.models.encoder_decoder.stack import build_once
+from seqstate.models.encoder_decoder.stack import build_once, check_name
 from seqstate.models.encoder_decoder.steps import by_step, shifted
 from seqstate.state import State
 
@@ -86,6 +87,8 @@ class EncoderDecoder(Learner):
     ) -> None:
         super().__init__(**kwargs)
         self.where = f'EncoderDecoder "{self.name}"'
+        # Half precision can't tell the ids of tokens apart.
+        self.autocast = False
         self.encoder = encoder if isinstance(encoder, Encoder) else Encoder(encoder, name="encoder")
         self.by_name = isinstance(decoder, Mapping)
         decoders = dict(decoder) if self.by_name else {"decoder": decoder}
@@ -109,6 +112,7 @@ class EncoderDecoder(Learner):
             return ArgumentError(message(self.where, what, todo))
 
         for name, one in decoders.items():
+            check_name(name, (), self.where)
             if not isinstance(one, Decoder | HandOver):
                 raise wrong(
                     f"{name}: got {type(one).__name__}; expected a Decoder.",
@@ -177,7 +181,10 @@ class EncoderDecoder(Learner):
         found = {}
         for name, decoder in self.decoders.items():
             target = inputs["target"][name] if self.by_name else inputs["target"]
-            previous = shifted(decoder, ops.convert_to_tensor(target))
+            target = ops.convert_to_tensor(target)
+            if decoder.tokens is not None:
+                target = ops.cast(target, "int32")
+            previous = shifted(decoder, target)
             before, memory = self.begin_from(name, given, state)
             if decoder.goes_by_step or (training and not self.always_forced):
                 forced = self._forced(ops.shape(previous)[:2], training)
@@ -297,6 +304,9 @@ class EncoderDecoder(Learner):
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Give the scores of a known target, `{"source": ..., "target": ...}`; see `generate`."""
         self._check_inputs(x)
+        targets.check_steps(
+            self.decoders, self.by_name, self.encoder, x["source"], x["target"], self.where
+        )
         return super().predict(x, *args, **kwargs)
 
     # Config

@@ -89,7 +89,8 @@ def drawn_by(chances: Any, temperature: Any, top_k: int | None, top_p: Any | Non
 
     def pick(scores: Any, i: Any) -> Any:
         chance = ops.take(chances, i, axis=1)[:, None]
-        scores = scores / temperature
+        # The best one is 0 at any temperature, so that the others alone can leave the range.
+        scores = (scores - ops.max(scores, axis=-1, keepdims=True)) / temperature
         tokens = None
         if top_k is not None or top_p is not None:
             scores, tokens = ops.top_k(scores, top_k or scores.shape[-1])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,9 @@ OF_METHOD: Mapping[str, tuple[str, ...]] = {
     "beam": ("beam_width", "length_penalty", "every_beam"),
     "sample": ("temperature", "top_k", "top_p", "seed"),
 }
+
+
+MAY_BE_NONE = ("top_k", "top_p", "seed")
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Settings:
         def wrong(what: str, todo: str) -> ArgumentError:
             return ArgumentError(message(f"{where}.generate", what, todo))
 
-        if method not in OF_METHOD:
+        if not isinstance(method, str) or method not in OF_METHOD:
             raise wrong(
                 f"method={method!r}; expected {', '.join(map(repr, OF_METHOD))}.",
                 "See help(EncoderDecoder.generate).",
@@ -81,32 +86,43 @@ class Settings:
                     f"Say method={home!r}, or leave it out.",
                 )
         settings = cls(method=method, **given)
-        tokens = decoder.tokens or 0
-        whole = {
-            "max_length": (max_length, None),
-            "beam_width": (settings.beam_width, None),
-            "top_k": (settings.top_k, tokens),
+        whole: Mapping[str, tuple[Any, int, int | None]] = {
+            "max_length": (max_length, 1, None),
+            "beam_width": (settings.beam_width, 1, None),
+            "top_k": (settings.top_k, 1, decoder.tokens),
+            "seed": (settings.seed, 0, None),
         }
-        for name, (value, most) in whole.items():
-            if value is None:
+        for name, (value, least, most) in whole.items():
+            if value is None and name in MAY_BE_NONE:
                 continue
             is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if not is_whole or value < 1 or (most and value > most):
+            if not is_whole or value < least or (most is not None and value > most):
                 up_to = f" to {most}" if most else " on"
                 raise wrong(
-                    f"{name}={value!r}; expected a whole number from 1{up_to}.",
+                    f"{name}={value!r}; expected a whole number from {least}{up_to}.",
                     "Pass another number, or leave it out."
                     if name != "max_length"
                     else "Pass the number of steps after which a row ends in any case.",
                 )
-        ranges = {
-            "temperature": (settings.temperature > 0, "above 0; for the best tokens say greedy"),
-            "top_p": (settings.top_p is None or 0 < settings.top_p <= 1, "above 0, up to 1"),
-            "length_penalty": (settings.length_penalty >= 0, "from 0 on"),
+        ranges: Mapping[str, tuple[Callable[[float], bool], str]] = {
+            "temperature": (lambda t: t > 0, "above 0; for the best tokens say greedy"),
+            "top_p": (lambda p: 0 < p <= 1, "above 0, up to 1"),
+            "length_penalty": (lambda p: 0 <= p < math.inf, "from 0 on"),
         }
         for name, (is_fine, expected) in ranges.items():
-            if not is_fine:
-                raise wrong(f"{name}={getattr(settings, name)!r}; expected {expected}.", "Mend it.")
+            value = getattr(settings, name)
+            if value is None and name in MAY_BE_NONE:
+                continue
+            if isinstance(value, bool) or not isinstance(value, Real) or not is_fine(float(value)):
+                raise wrong(
+                    f"{name}={value!r}; expected {expected}.",
+                    "Pass another number, or leave it out.",
+                )
+        if not isinstance(settings.every_beam, bool | np.bool_):
+            raise wrong(
+                f"every_beam={settings.every_beam!r}; expected True or False.",
+                "True gives all sentences of a row, best first.",
+            )
         return settings
 
     @property
@@ -118,6 +134,14 @@ class Settings:
             self.every_beam,
             self.top_k,
             self.top_p is None,
+        )
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Temperature, `top_p` and length penalty, as a program is given them."""
+        coldest = float(np.finfo("float32").tiny)
+        return np.array(
+            [max(self.temperature, coldest), self.top_p or 1.0, self.length_penalty], "float32"
         )
 
     def chances(self, batch: int, length: int) -> np.ndarray:

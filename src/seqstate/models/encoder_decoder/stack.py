@@ -11,7 +11,7 @@ from keras import ops
 from seqstate.errors import ArgumentError, message
 from seqstate.kernels import choice
 from seqstate.kernels.problem import Problem
-from seqstate.layers import RNN, Bidirectional
+from seqstate.layers import RNN, Bidirectional, masks
 from seqstate.state import Spec, State
 
 # What gives each step the same, whether the steps come together or one by one.
@@ -24,6 +24,10 @@ STEPWISE = (
     keras.layers.ReLU,
     keras.layers.Rescaling,
 )
+
+
+# What a decoder looks at, beside the states of its layers.
+MEMORY = "memory"
 
 
 class Stack(keras.layers.Layer):
@@ -116,11 +120,18 @@ class Stack(keras.layers.Layer):
                 results = layer(inputs, initial_state=before, training=training)
                 inputs = results.get("sequence", results.get("output"))
                 state[layer.name] = results["state"]
+                if getattr(layer, "go_backwards", False) and "sequence" in results:
+                    inputs = self._in_time_order(inputs)
             elif _takes_training(layer):
                 inputs = layer(inputs, training=training)
             else:
                 inputs = layer(inputs)
         return inputs, state
+
+    def _in_time_order(self, sequence: Any) -> Any:
+        """Turn round what a layer gave that runs from the end: its mask is in order of time."""
+        mask = masks.travelling(sequence, None, True, self.where)
+        return masks.travels_with(ops.flip(sequence, axis=1), mask)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Give none: the sequence has the one that its layer gave it."""
@@ -194,6 +205,23 @@ def is_recurrent(layer: Any) -> bool:
     return isinstance(layer, RNN | Bidirectional)
 
 
+def check_name(name: Any, taken: Sequence[str], where: str) -> None:
+    """Refuse a name under which states can't be kept.
+
+    Raises:
+        ArgumentError: no text, empty, with a slash, or a name that means something else.
+    """
+    if not isinstance(name, str) or not name or "/" in name or name in taken:
+        raise ArgumentError(
+            message(
+                where,
+                f"the name {name!r} can't stand in a state; expected a text without a slash"
+                f"{', and not ' + ' or '.join(map(repr, taken)) if taken else ''}.",
+                "Take another name.",
+            )
+        )
+
+
 def _takes_training(layer: Any) -> bool:
     return bool(getattr(layer, "_call_has_training_arg", False))
 
@@ -262,6 +290,8 @@ def _check_layers(layers: list[Any], where: str, by_step: bool) -> None:
             )
         )
     names = [layer.name for layer in layers]
+    for name in names if by_step else ():
+        check_name(name, (MEMORY,), where)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ArgumentError(

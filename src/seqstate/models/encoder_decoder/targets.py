@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from seqstate.errors import DataError, InputError, message
 
@@ -25,13 +26,23 @@ def taught(x: Any, y: Any, check: Any, where: str) -> tuple[Any, Any]:
         `x` and `y` for `keras.Model.fit`.
 
     Raises:
-        InputError: the target is missing.
+        InputError: the target is missing, or there beside a dataset, which has it.
     """
+    is_tensorflow = hasattr(x, "element_spec") and hasattr(x, "map")
+    is_dataset = is_tensorflow or isinstance(x, keras.utils.PyDataset | Iterator)
+    if is_dataset and y is not None:
+        raise InputError(
+            message(
+                where,
+                f"got a dataset ({type(x).__name__}) and a target; expected one of the two.",
+                "Let the dataset give (source, target), and leave y out.",
+            )
+        )
     if isinstance(x, keras.utils.PyDataset):
         return _Dataset(x, check, where), None
-    if hasattr(x, "element_spec") and hasattr(x, "map"):
+    if is_tensorflow:
         return x.map(lambda *batch: with_target(batch, where)), None
-    if isinstance(x, Iterator):
+    if is_dataset:
         return (with_target(batch, where, check) for batch in x), None
     if y is None:
         raise InputError(
@@ -91,7 +102,14 @@ class _Dataset(keras.utils.PyDataset):
         self.inner.on_epoch_end()
 
 
-# Checks of arrays; tensors of a graph are not looked into.
+# Checks of arrays and tensors; those of a graph, which have no values, are not looked into.
+
+
+def _values_of(given: Any) -> Any:
+    """Give the values as an array, whatever holds them; what has none as it is."""
+    if isinstance(given, np.ndarray | keras.KerasTensor):
+        return given
+    return np.asarray(ops.convert_to_numpy(given) if ops.is_tensor(given) else given)
 
 
 def check_sequence(
@@ -121,19 +139,20 @@ def check_sequence(
                 )
             )
         return
+    values = _values_of(values)
     shape = tuple(values.shape)
     axes = "[batch, time, features]" if tokens is None else "[batch, time] of tokens"
     if len(shape) != (3 if tokens is None else 2) or 0 in shape[:2]:
         todo = (
             "Pass values[..., None] for one feature."
             if tokens is None and len(shape) == 2
+            else "Pass values[..., 0]."
+            if tokens is not None and len(shape) == 3 and shape[-1] == 1
             else "One hot? Pass values.argmax(axis=-1)."
             if tokens is not None and len(shape) == 3
             else "Pass one row for each sequence, with at least one step."
         )
         raise InputError(message(where, f"the {what} has shape {shape}; expected {axes}.", todo))
-    if not isinstance(values, np.ndarray):
-        return
     if tokens is None:
         if features is not None and shape[-1] != features:
             raise InputError(
@@ -171,20 +190,23 @@ def check_sequence(
                 where,
                 f"the {what} has the token {values[row, step]} at row {row}, step {step}; there "
                 f"are 0 to {tokens - 1} (tokens={tokens}).",
-                f"Make the model with tokens={int(values.max()) + 1}, or number the tokens anew.",
+                "Number the tokens anew, from 0 on."
+                if values[row, step] < 0
+                else f"Make the model with tokens={int(values.max()) + 1}, or number the tokens "
+                "anew.",
             )
         )
 
 
 def check_target(decoder: Any, target: Any, where: str) -> None:
-    """Refuse a target that does not fit a decoder.
+    """Refuse a target from which a decoder would not learn what it is for.
 
     Raises:
-        InputError, DataError: as `check_sequence`; the target holds the start token at each
-            row's first step, or the stop token nowhere.
+        DataError: the target holds the start token at each row's first step, or the stop token
+            nowhere.
     """
-    check_sequence(target, decoder.tokens, decoder.outputs, where, "target")
-    if decoder.tokens is None or not isinstance(target, np.ndarray):
+    target = _values_of(target)
+    if decoder.tokens is None:
         return
     if (target[:, 0] == decoder.start).all():
         raise DataError(
@@ -208,6 +230,18 @@ def check_target(decoder: Any, target: Any, where: str) -> None:
 def check_both(
     decoders: Mapping[str, Any], by_name: bool, encoder: Any, source: Any, target: Any, where: str
 ) -> None:
+    """Refuse a source and a target to learn that do not fit.
+
+    Raises:
+        InputError, DataError: as `check_steps` and `check_target`.
+    """
+    for decoder, one in check_steps(decoders, by_name, encoder, source, target, where):
+        check_target(decoder, one, where)
+
+
+def check_steps(
+    decoders: Mapping[str, Any], by_name: bool, encoder: Any, source: Any, target: Any, where: str
+) -> list[tuple[Any, Any]]:
     """Refuse a source and a target that do not fit.
 
     Args:
@@ -218,8 +252,11 @@ def check_both(
         target: what is to be said.
         where: who asks, for messages.
 
+    Returns:
+        Each decoder with its target.
+
     Raises:
-        InputError, DataError: as `check_target`; or another number of rows, or other names.
+        InputError, DataError: as `check_sequence`; or another number of rows, or other names.
     """
     check_sequence(source, encoder.tokens, encoder.features, where, "source")
     if by_name and (not isinstance(target, Mapping) or set(target) != set(decoders)):
@@ -231,9 +268,9 @@ def check_both(
                 "Pass the target of each decoder under its name.",
             )
         )
-    for name, decoder in decoders.items():
-        one = target[name] if by_name else target
-        check_target(decoder, one, where)
+    each = [(one, target[name] if by_name else target) for name, one in decoders.items()]
+    for decoder, one in each:
+        check_sequence(one, decoder.tokens, decoder.outputs, where, "target")
         rows = [getattr(part, "shape", (None,))[0] for part in (source, one)]
         if rows[0] != rows[1]:
             raise InputError(
@@ -243,3 +280,13 @@ def check_both(
                     "Pass one target for each source.",
                 )
             )
+    return each
+
+
+def by_row(sample_weight: Any) -> Any:
+    """Give weights of rows, `[batch]`, an axis of time, so that they meet steps as they should."""
+
+    def with_time(weight: Any) -> Any:
+        return weight[:, None] if len(np.shape(weight)) == 1 else weight
+
+    return keras.tree.map_structure(with_time, sample_weight)
