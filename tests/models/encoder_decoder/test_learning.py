@@ -262,6 +262,9 @@ def test_decoders_by_name_are_learned_together():
     expected = -each[counts].mean() + squared
     found = model.evaluate(SOURCE, target, verbose=0, return_dict=True)["loss"]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    twice = {"letters": np.full((3, 5), 2.0), "level": np.full(3, 2.0)}
+    found = model.evaluate(SOURCE, target, sample_weight=twice, verbose=0, return_dict=True)
+    np.testing.assert_allclose(found["loss"], 2 * expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS, ids=str)

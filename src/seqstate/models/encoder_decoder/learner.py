@@ -167,12 +167,12 @@ class Learner(keras.Model):
         training: bool = True,
     ) -> Any:
         """Give the loss; weights of whole rows, `[batch]`, are those of all their steps."""
-        weights = targets.by_row(sample_weight)
+        weights = targets.by_step(sample_weight, y)
         return super().compute_loss(x, y, y_pred, weights, training=training)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Give the metrics; see `compute_loss`."""
-        return super().compute_metrics(x, y, y_pred, targets.by_row(sample_weight))
+        return super().compute_metrics(x, y, y_pred, targets.by_step(sample_weight, y))
 
     def _no_class_weight(self) -> ArgumentError:
         return ArgumentError(

@@ -283,10 +283,23 @@ def check_steps(
     return each
 
 
-def by_row(sample_weight: Any) -> Any:
-    """Give weights of rows, `[batch]`, an axis of time, so that they meet steps as they should."""
+def by_step(sample_weight: Any, target: Any) -> Any:
+    """Give weights of rows, `[batch]`, to all steps of a target: `[batch, time]`.
 
-    def with_time(weight: Any) -> Any:
-        return weight[:, None] if len(np.shape(weight)) == 1 else weight
-
-    return keras.tree.map_structure(with_time, sample_weight)
+    Args:
+        sample_weight: `[batch]` or `[batch, time]`; with a dict of targets also a dict; or None.
+        target: `[batch, time]` or `[batch, time, outputs]`, or a dict of these.
+    """
+    if sample_weight is None:
+        return None
+    if isinstance(target, Mapping):
+        each = isinstance(sample_weight, Mapping)
+        return {
+            name: by_step(sample_weight[name] if each else sample_weight, one)
+            for name, one in target.items()
+        }
+    weight = ops.cast(sample_weight, keras.config.floatx())
+    if len(weight.shape) != 1:
+        return sample_weight
+    # Not broadcast_to: on torch Keras writes into the weights.
+    return weight[:, None] * ops.ones(ops.shape(target)[:2], weight.dtype)
