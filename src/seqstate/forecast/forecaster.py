@@ -268,7 +268,7 @@ class Forecaster(BaseEstimator):
         """
         fitted = self._ready("score")
         read = read_series(y, columns_of(self.get_params()), f"{WHERE}.score", known, past)
-        return ahead.skill(self, fitted, continuing.in_order(fitted, *read))
+        return ahead.skill(fitted, continuing.in_order(fitted, *read))
 
     def backtest(
         self,
