@@ -53,6 +53,16 @@ def test_scores_by_hand():
     assert symmetric_percentage_error(np.array([2.0]), np.array([6.0])) == 100.0
 
 
+def test_errors_are_counted_in_the_season_that_was_used():
+    """Three seasons of 12 are seen, but a horizon of 24 leaves no room for them."""
+    y = np.sin(np.arange(70) * 2 * np.pi / 12) + wave(70) / 10
+    result = small(horizon=24, season="auto", window=None).backtest(y, origins=1, progress=False)
+    assert result.season == 1
+    error = np.abs(result.forecasts["model"] - result.observed).mean()
+    naive = np.abs(np.diff(y[:46])).mean()
+    assert result.scores["model"].mase == pytest.approx(error / naive)
+
+
 def test_with_refit_each_origin_has_a_model_of_its_own():
     result = small().backtest(Y, origins=2, refit=True, progress=False)
     for origin, end in enumerate((134, 137)):

@@ -43,6 +43,7 @@ FIT = {
     "infinite": ({}, np.append(Y, np.inf), DataError, "is inf at row 80"),
     "text": ({}, ["1", "2"], DataError, "expected numbers, [time] or [time, features]"),
     "one step": ({}, Y[:1], DataError, "has 1 step; that is no history"),
+    "an empty array": ({}, Y[:0], DataError, "has 0 steps; that is no history"),
     "nothing": ({}, [], DataError, "no series came"),
     "too short": ({}, Y[:14], DataError, "the history has 14 steps; expected at least"),
     "horizon beyond the history": (
@@ -247,6 +248,13 @@ AFTER = {
     "plot of a stranger": ("named", lambda f: f.plot(name="c"), ArgumentError, "no series 'c'"),
     "plot of no target": ("plain", lambda f: f.plot(target=1), ArgumentError, "target=1"),
     "origins": ("plain", lambda f: f.backtest(Y, origins=40), DataError, "40 origins, 3 steps"),
+    "a series too short for one origin": (
+        "listed",
+        lambda f: f.backtest([Y, Y[:4]]),
+        DataError,
+        "series[1] has 4 steps; 1 origin with horizon=3 leave nothing to learn from",
+    ),
+    "a score of nothing": ("plain", lambda f: f.score(Y[:0]), DataError, "no steps came"),
     "no origins": ("plain", lambda f: f.backtest(Y, origins=0), ArgumentError, "origins=0"),
 }
 

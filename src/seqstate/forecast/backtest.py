@@ -200,15 +200,18 @@ def _origins(series: Sequence[Series], horizon: int, stride: int, wanted: int | 
     shortest = min(series, key=len)
     if wanted is None:
         room = len(shortest) // _SHARE - horizon
-        return int(np.clip(room // stride + 1, 1, _MOST))
-    count = whole_number(wanted, WHERE, "origins")
+        count = int(np.clip(room // stride + 1, 1, _MOST))
+    else:
+        count = whole_number(wanted, WHERE, "origins")
     if len(shortest) - horizon - (count - 1) * stride < 2:
         raise DataError(
             message(
                 WHERE,
-                f"{shortest.name} has {len(shortest)} steps; {count} origins, {stride} steps "
-                f"apart, with horizon={horizon} leave nothing to learn from.",
-                "Ask for fewer origins or a shorter stride.",
+                f"{shortest.name} has {len(shortest)} steps; "
+                + ("1 origin" if count == 1 else f"{count} origins, {stride} steps apart,")
+                + f" with horizon={horizon} leave nothing to learn from.",
+                "Ask for fewer origins, a shorter stride or a shorter horizon, or leave a series "
+                "this short out.",
             )
         )
     return count

@@ -54,4 +54,6 @@ def column_scale(columns: Sequence[np.ndarray]) -> Scale:
     """Measure one scale for covariates `[time, columns]` of all series."""
     together = np.concatenate(list(columns))
     deviation = together.std(axis=0)
-    return Scale(together.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+    # The deviation of a constant is zero but for rounding.
+    moves = deviation > 1e-9 * np.abs(together).max(axis=0, initial=0.0)
+    return Scale(together.mean(axis=0), np.where(moves, deviation, 1.0))
