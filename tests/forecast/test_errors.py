@@ -67,6 +67,18 @@ FIT = {
         "series[1] has 3 features, series[0] has 2",
     ),
     "covariates of another length": ({}, (Y, {"known": Y[:9]}), DataError, "has 9 steps; the se"),
+    "covariates of other times": (
+        {},
+        (pd.Series(Y, index=DAYS[:80]), {"known": pd.Series(Y, index=DAYS[1:81])}),
+        DataError,
+        "known of the series has the time 2024-01-02 at row 0; the series has 2024-01-01 there",
+    ),
+    "covariates beside a long frame": (
+        {"series": "place"},
+        (FRAME.assign(place="a"), {"known": Y}),
+        DataError,
+        "covariates came beside a frame of several series",
+    ),
     "covariates of one series for two": ({}, ([Y, Y], {"known": Y}), DataError, "a list of 2"),
     "past covariates fed back": (
         {"method": "recursive"},

@@ -169,7 +169,7 @@ def _covariates(forecaster: Any, fitted: Fitted, steps: int, known: Any) -> list
                 f"Pass predict(known=...) with {steps} rows for each series.",
             )
         )
-    columns = columns_of(forecaster.get_params())
+    columns = columns_of(forecaster.get_params(), fitted.form.first.wall)
     found = read_covariates(known, columns, WHERE, fitted.form)
     times = fitted.times_ahead(steps)
     return [

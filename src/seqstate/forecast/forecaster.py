@@ -249,7 +249,8 @@ class Forecaster(BaseEstimator):
             DataError: other columns, or times that don't go on where the series ended.
         """
         fitted = self._ready("update")
-        read = read_series(y, columns_of(self.get_params()), f"{WHERE}.update", known, past)
+        columns = columns_of(self.get_params(), fitted.form.first.wall)
+        read = read_series(y, columns, f"{WHERE}.update", known, past)
         fitted.advance(continuing.in_order(fitted, *read))
         return self
 
@@ -267,7 +268,8 @@ class Forecaster(BaseEstimator):
             season (without a season, the last value), below 0 worse.
         """
         fitted = self._ready("score")
-        read = read_series(y, columns_of(self.get_params()), f"{WHERE}.score", known, past)
+        columns = columns_of(self.get_params(), fitted.form.first.wall)
+        read = read_series(y, columns, f"{WHERE}.score", known, past)
         return ahead.skill(fitted, continuing.in_order(fitted, *read))
 
     def backtest(

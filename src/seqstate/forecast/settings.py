@@ -98,9 +98,10 @@ def checked_levels(given: Any, where: str) -> tuple[float, ...]:
     return tuple(sorted(set(numbers)))
 
 
-def columns_of(given: dict[str, Any]) -> Columns:
-    """Give what the columns of a frame are."""
+def columns_of(given: dict[str, Any], wall: bool | None = None) -> Columns:
+    """Give what the columns of a frame are; `wall` as the fit has read the times."""
     return Columns(
+        wall=wall,
         time=given["time"],
         target=_names(given["target"]),
         series=given["series"],
