@@ -322,9 +322,11 @@ class Forecaster(BaseEstimator):
         Args:
             horizon: as in `predict`.
             known: as in `predict`.
-            name: the series, where there are several; the first by default.
+            name: the series, where there are several; by default each has a panel, eight at
+                most.
             target: the number of the target.
-            history: how many steps of the history.
+            history: how many steps of the history; four horizons by default. Of a long history
+                only the end is kept: four horizons or seasons, at least 128 steps.
 
         Returns:
             A figure of matplotlib.
