@@ -115,6 +115,18 @@ FIT = {
         "has a step of 1 hour, series[0] of 1 day",
     ),
     "times for one": ({}, [pd.Series(Y, index=DAYS[:80]), Y], DataError, "only one of"),
+    "a series without a name": (
+        {"series": "place"},
+        pl.DataFrame({"y": Y, "place": ["a"] * 79 + [None]}),
+        DataError,
+        "is empty at row 79; 1 of 80 rows",
+    ),
+    "a nan for a name": (
+        {"series": "place"},
+        FRAME.assign(place=[1.0] * 79 + [np.nan]),
+        DataError,
+        "is empty at row 79; 1 of 80 rows",
+    ),
     "no column of series": ({"series": "place"}, FRAME, DataError, "no column 'place'"),
     "an array with series": ({"series": "place"}, Y, ArgumentError, "series='place' names a col"),
     "no time at a row": (

@@ -58,6 +58,13 @@ def test_a_series_without_spread_is_scaled_by_something():
         assert scale_of(values, 2).spread[0] > 0
 
 
+def test_a_series_far_from_zero_is_scaled_by_how_it_moves():
+    np.testing.assert_allclose(scale_of(1e12 + VALUES, 6).spread, scale_of(VALUES, 6).spread, 1e-3)
+    both = np.concatenate([1e12 * VALUES[:, :1], VALUES[:, :1]], axis=1)
+    spread = scale_of(both, 6).spread
+    assert spread[0] / spread[1] == pytest.approx(1e12)
+
+
 def test_a_covariate_that_does_not_move_is_not_scaled_by_its_rounding():
     scale = column_scale([np.full((30, 1), 0.1)])
     assert np.full(30, 0.1).std() > 0, "rounding makes it so"

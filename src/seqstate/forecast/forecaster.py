@@ -213,7 +213,7 @@ class Forecaster(BaseEstimator):
         Args:
             horizon: steps, as in `predict`.
             known: covariates, as in `predict`.
-            quantiles: levels, `self.quantiles` by default; others only with head="gaussian" or
+            quantiles: levels, `self.quantiles` by default; they come back rising. Others only with head="gaussian" or
                 method="recursive".
 
         Returns:

@@ -104,6 +104,16 @@ def split_long(given: Any, columns: Columns, where: str) -> tuple[dict[Any, Tabl
             )
         )
     keys = frame[columns.series].to_numpy()
+    nameless = [key is None or key != key for key in keys.tolist()]  # NaN is not itself
+    if any(nameless):
+        raise DataError(
+            message(
+                where,
+                f"the column {columns.series!r}, which tells the series apart, is empty at row "
+                f"{nameless.index(True)}; {sum(nameless)} of {len(keys)} rows are concerned.",
+                "Write the name of the series there, or take the rows out.",
+            )
+        )
     found = list(dict.fromkeys(keys.tolist()))
     tables, forms = {}, []
     for key in found:
