@@ -213,8 +213,8 @@ class Forecaster(BaseEstimator):
         Args:
             horizon: steps, as in `predict`.
             known: covariates, as in `predict`.
-            quantiles: levels, `self.quantiles` by default; they come back rising. Others only with head="gaussian" or
-                method="recursive".
+            quantiles: levels, `self.quantiles` by default; they come back rising. Others only
+                with head="gaussian" or method="recursive".
 
         Returns:
             Of arrays, `[horizon, quantiles]` or `[horizon, targets, quantiles]`; of frames and
