@@ -44,6 +44,14 @@ class Series:
     def __len__(self) -> int:
         return len(self.values)
 
+    def widths(self, targets: str = "targets") -> dict[str, int]:
+        """Give how many targets and covariates it has, by what they are called."""
+        return {
+            targets: self.values.shape[1],
+            "known covariates": self.known.shape[1],
+            "past covariates": self.past.shape[1],
+        }
+
     def cut(self, part: slice) -> Series:
         """Give a part of it in time."""
         times = None if self.times is None else self.times[part]
@@ -237,12 +245,9 @@ def _beside(more: Any, names: Sequence[Any], named: bool, where: str) -> list[An
 
 
 def _check_same(one: Series, first: Series, where: str) -> None:
-    for kind, words in (
-        ("values", "features"),
-        ("known", "known covariates"),
-        ("past", "past covariates"),
-    ):
-        got, expected = getattr(one, kind).shape[1], getattr(first, kind).shape[1]
+    asked = first.widths("features")
+    for words, got in one.widths("features").items():
+        expected = asked[words]
         if got != expected:
             raise DataError(
                 message(
