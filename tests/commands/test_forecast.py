@@ -59,6 +59,18 @@ def test_the_usual_ways_to_write_a_table_are_read(tmp_path, written):
     np.testing.assert_allclose(found["sales"], Y)
 
 
+def test_a_quoted_decimal_comma_is_one_where_it_can_not_be_of_thousands(tmp_path):
+    text = "\n".join(f'{day:%Y-%m-%d},"{value:.2f}"' for day, value in zip(DAYS, Y, strict=False))
+    found = read(tmp_path / "data.csv", "day,sales\n" + text.replace(".", ","))
+    np.testing.assert_allclose(found["sales"], Y)
+
+
+def test_a_year_at_the_end_of_a_date_is_no_zone(tmp_path):
+    wanted = Wanted("day", "sales", None, (), "%d-%m-%Y")
+    found = read(tmp_path / "data.csv", table(dates="%d-%m-%Y"), wanted)
+    assert list(found["day"]) == list(DAYS[:STEPS])
+
+
 def test_fill_puts_missing_times_in_and_fills_on_straight_lines(tmp_path):
     lines = table().splitlines()
     lines[11] = lines[11].split(",")[0] + ","
@@ -166,6 +178,33 @@ BAD = {
         TEXT.replace(",", ";").replace("2024-01-08;", "2024-01-08;1,"),
         (),
         "the column has commas and dots",
+    ),
+    "more cells than names in each line": (
+        TEXT.replace("\n2024", ",5\n2024").replace("sales,5", "sales").rstrip() + ",5\n",
+        (),
+        "is no CSV in UTF-8 with a line of names on top: Length of header",
+    ),
+    "a column twice in the file": (
+        TEXT.replace("day,sales", "day,sales,sales ").replace("\n2024", ",5\n2024", 119),
+        (),
+        "has more than one column 'sales'",
+    ),
+    "thousands": (
+        "\n".join(
+            ["day,sales", *(f'{line[:10]},"1,{n}"' for n, line in enumerate(LINES[1:], 100))]
+        ),
+        (),
+        "line 2, column 'sales': '1,100' may be one number or another, for it may be thousands",
+    ),
+    "a word after empty lines": (
+        changed(9, "\n\n2024-01-08,closed"),
+        (),
+        "line 11, column 'sales': 'closed' is no num",
+    ),
+    "the first days of months": (
+        "\n".join(["day,sales", *(f"01/{month:02d}/2024,{month}" for month in range(1, 13))]),
+        (),
+        "'01/01/2024' can be read as %d/%m/%Y and as %m/%d/%Y",
     ),
     "too many columns": (changed(9, "2024-01-08,1,2,3"), (), "is no CSV"),
     "horizon": (TEXT, ("--horizon", "200"), "200"),

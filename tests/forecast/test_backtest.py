@@ -53,6 +53,16 @@ def test_scores_by_hand():
     assert symmetric_percentage_error(np.array([2.0]), np.array([6.0])) == 100.0
 
 
+def test_errors_are_counted_in_the_season_that_was_used():
+    """Three seasons of 12 are seen, but a horizon of 24 leaves no room for them."""
+    y = np.sin(np.arange(70) * 2 * np.pi / 12) + wave(70) / 10
+    result = small(horizon=24, season="auto", window=None).backtest(y, origins=1, progress=False)
+    assert result.season == 1
+    error = np.abs(result.forecasts["model"] - result.observed).mean()
+    naive = np.abs(np.diff(y[:46])).mean()
+    assert result.scores["model"].mase == pytest.approx(error / naive)
+
+
 def test_with_refit_each_origin_has_a_model_of_its_own():
     result = small().backtest(Y, origins=2, refit=True, progress=False)
     for origin, end in enumerate((134, 137)):
@@ -125,3 +135,32 @@ def test_pictures_show_what_they_say():
     lines = [line for line in axes.get_lines() if line.get_label() == "observed"]
     np.testing.assert_array_equal(lines[0].get_ydata(), 2 * Y[-9:])
     assert len(axes.get_lines()) == 1 + 2 * 3
+
+
+def test_each_series_has_a_panel_and_those_that_have_none_are_named():
+    series = {f"shop {number}": Y * (number + 1) for number in range(10)}
+    forecaster = small().fit(series)
+    result = forecaster.backtest(series, origins=2, progress=False)
+    for figure, steps in ((forecaster.plot(history=20), 20), (result.plot(), 6)):
+        assert len(figure.axes) == 8
+        for number, axes in enumerate(figure.axes):
+            assert axes.get_title(loc="left").startswith(f"shop {number}, value: ")
+            lines = [line for line in axes.get_lines() if line.get_label() == "observed"]
+            np.testing.assert_array_equal(lines[0].get_ydata(), (Y * (number + 1))[-steps:])
+        assert figure.get_supxlabel() == "Not drawn: 2 more series, shop 8, shop 9"
+    said = forecaster.predict()
+    lines = {line.get_label(): line for line in forecaster.plot().axes[3].get_lines()}
+    np.testing.assert_allclose(lines["forecast"].get_ydata(), said["shop 3"])
+    assert len(forecaster.plot(name="shop 9").axes) == 1
+
+
+def test_pictures_of_a_zone_have_its_clocks():
+    hours = pd.date_range("2024-06-01", periods=140, freq="h", tz="Asia/Tokyo")
+    series = pd.Series(Y, index=hours)
+    forecaster = small(calendar=None).fit(series[:-3])
+    lines = {line.get_label(): line for line in forecaster.plot().axes[0].get_lines()}
+    local = hours.tz_localize(None)
+    assert list(pd.DatetimeIndex(lines["forecast"].get_xdata())) == list(local[-3:])
+    assert pd.Timestamp(lines["observed"].get_xdata()[-1]) == local[-4]
+    result = forecaster.backtest(series, origins=1, progress=False)
+    assert list(pd.DatetimeIndex(result.times[0, 0])) == list(local[-3:])

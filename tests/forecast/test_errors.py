@@ -43,6 +43,7 @@ FIT = {
     "infinite": ({}, np.append(Y, np.inf), DataError, "is inf at row 80"),
     "text": ({}, ["1", "2"], DataError, "expected numbers, [time] or [time, features]"),
     "one step": ({}, Y[:1], DataError, "has 1 step; that is no history"),
+    "an empty array": ({}, Y[:0], DataError, "has 0 steps; that is no history"),
     "nothing": ({}, [], DataError, "no series came"),
     "too short": ({}, Y[:14], DataError, "the history has 14 steps; expected at least"),
     "horizon beyond the history": (
@@ -66,6 +67,18 @@ FIT = {
         "series[1] has 3 features, series[0] has 2",
     ),
     "covariates of another length": ({}, (Y, {"known": Y[:9]}), DataError, "has 9 steps; the se"),
+    "covariates of other times": (
+        {},
+        (pd.Series(Y, index=DAYS[:80]), {"known": pd.Series(Y, index=DAYS[1:81])}),
+        DataError,
+        "known of the series has the time 2024-01-02 at row 0; the series has 2024-01-01 there",
+    ),
+    "covariates beside a long frame": (
+        {"series": "place"},
+        (FRAME.assign(place="a"), {"known": Y}),
+        DataError,
+        "covariates came beside a frame of several series",
+    ),
     "covariates of one series for two": ({}, ([Y, Y], {"known": Y}), DataError, "a list of 2"),
     "past covariates fed back": (
         {"method": "recursive"},
@@ -102,6 +115,18 @@ FIT = {
         "has a step of 1 hour, series[0] of 1 day",
     ),
     "times for one": ({}, [pd.Series(Y, index=DAYS[:80]), Y], DataError, "only one of"),
+    "a series without a name": (
+        {"series": "place"},
+        pl.DataFrame({"y": Y, "place": ["a"] * 79 + [None]}),
+        DataError,
+        "is empty at row 79; 1 of 80 rows",
+    ),
+    "a nan for a name": (
+        {"series": "place"},
+        FRAME.assign(place=[1.0] * 79 + [np.nan]),
+        DataError,
+        "is empty at row 79; 1 of 80 rows",
+    ),
     "no column of series": ({"series": "place"}, FRAME, DataError, "no column 'place'"),
     "an array with series": ({"series": "place"}, Y, ArgumentError, "series='place' names a col"),
     "no time at a row": (
@@ -247,6 +272,13 @@ AFTER = {
     "plot of a stranger": ("named", lambda f: f.plot(name="c"), ArgumentError, "no series 'c'"),
     "plot of no target": ("plain", lambda f: f.plot(target=1), ArgumentError, "target=1"),
     "origins": ("plain", lambda f: f.backtest(Y, origins=40), DataError, "40 origins, 3 steps"),
+    "a series too short for one origin": (
+        "listed",
+        lambda f: f.backtest([Y, Y[:4]]),
+        DataError,
+        "series[1] has 4 steps; 1 origin with horizon=3 leave nothing to learn from",
+    ),
+    "a score of nothing": ("plain", lambda f: f.score(Y[:0]), DataError, "no steps came"),
     "no origins": ("plain", lambda f: f.backtest(Y, origins=0), ArgumentError, "origins=0"),
 }
 

@@ -94,6 +94,36 @@ def test_days_of_a_zone_go_on_at_its_midnight():
     assert list(found.index) == list(days[80:83])
 
 
+@pytest.mark.parametrize("start", ["2024-01-20", "2024-01-06"], ids=["changed", "not yet"])
+def test_days_of_a_zone_go_on_one_by_one_across_the_change_of_clocks(start):
+    days = pd.date_range(start, periods=100, freq="D", tz="Europe/Berlin")
+    series = pd.Series(wave(100), index=days)
+    price = series.to_frame("price")
+    forecaster = small(calendar=None).fit(series[:80], known=price[:80])
+    for day in range(80, 97):
+        found = forecaster.predict(known=price[day : day + 3])
+        assert list(found.index) == list(days[day : day + 3])
+        forecaster.update(series[day : day + 1], known=price[day : day + 1])
+    assert np.isfinite(forecaster.score(series[97:], known=price[97:]))
+
+
+@pytest.mark.parametrize("several", ["long", "dict"])
+def test_series_with_and_without_a_change_of_clocks_go_by_the_same(several):
+    nights = pd.date_range("2024-02-20 06:00", periods=83, freq="D", tz="Europe/Berlin")
+    parts = {
+        name: pd.DataFrame({"time": nights[:steps], "y": Y[:steps]})
+        for name, steps in (("long", 80), ("winter", 30))
+    }
+    if several == "dict":
+        found = small(time="time", calendar=None).fit(parts).predict()
+    else:
+        together = pd.concat([part.assign(place=name) for name, part in parts.items()])
+        said = small(time="time", series="place", calendar=None).fit(together).predict()
+        found = dict(iter(said.groupby("place")))
+    assert list(found["long"]["time"]) == list(nights[80:])
+    assert list(found["winter"]["time"]) == list(nights[30:33])
+
+
 def test_frames_of_pandas_give_frames():
     frame = pandas_frame(a=BOTH[:, 0], b=BOTH[:, 1])
     by_column = small(time="time", calendar=None).fit(frame).predict()

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from seqstate.forecast.heads import HeadLoss, drawn, raw_of, shaped
+from seqstate.forecast.settings import checked_levels
 
 LEVELS = (0.05, 0.1, 0.5, 0.8, 0.95)
 RAW = np.random.default_rng(0).normal(size=(7, 3, 5)).astype("float32") * 5
@@ -96,3 +97,9 @@ def test_the_loss_is_kept_in_a_config():
     loss = HeadLoss("quantile", LEVELS)
     again = keras.losses.deserialize(keras.losses.serialize(loss))
     assert (again.head, again.levels) == ("quantile", LEVELS)
+
+
+def test_levels_of_arrays_are_levels_whatever_their_rounding():
+    assert checked_levels(np.arange(0.1, 1, 0.2), "here") == (0.1, 0.3, 0.5, 0.7, 0.9)
+    assert 0.1 + 0.2 != 0.3
+    assert checked_levels([0.1 + 0.2, 0.3], "here") == (0.3,)

@@ -3,7 +3,7 @@ import pytest
 
 from seqstate.forecast.baselines import naive, seasonal_naive
 from seqstate.forecast.lags import Reach, bases, earlier_changes
-from seqstate.forecast.scaling import scale_of
+from seqstate.forecast.scaling import column_scale, scale_of
 from seqstate.forecast.season import find_season
 
 VALUES = np.random.default_rng(0).normal(size=(60, 2))
@@ -56,3 +56,16 @@ def test_a_scale_is_undone():
 def test_a_series_without_spread_is_scaled_by_something():
     for values in (np.full((20, 1), 3.0), np.zeros((20, 1)), np.tile([[1.0], [2.0]], (10, 1))):
         assert scale_of(values, 2).spread[0] > 0
+
+
+def test_a_series_far_from_zero_is_scaled_by_how_it_moves():
+    np.testing.assert_allclose(scale_of(1e12 + VALUES, 6).spread, scale_of(VALUES, 6).spread, 1e-3)
+    both = np.concatenate([1e12 * VALUES[:, :1], VALUES[:, :1]], axis=1)
+    spread = scale_of(both, 6).spread
+    assert spread[0] / spread[1] == pytest.approx(1e12)
+
+
+def test_a_covariate_that_does_not_move_is_not_scaled_by_its_rounding():
+    scale = column_scale([np.full((30, 1), 0.1)])
+    assert np.full(30, 0.1).std() > 0, "rounding makes it so"
+    np.testing.assert_allclose(scale.apply(np.array([[0.1], [1.1]])), [[0.0], [1.0]], atol=1e-9)

@@ -140,6 +140,17 @@ def test_nothing_of_the_held_out_end_is_learned_from():
     assert one.losses["val_loss"] != other.losses["val_loss"]
 
 
+def test_a_series_that_is_too_short_to_hold_out_from_is_scaled_by_all_of_it():
+    short = 1000 + wave(13, seed=4)
+    forecaster = small(12, season=None, validation=0.15).fit([HISTORY, short])
+    longer, other = forecaster._fitted.places
+    assert other.scale.centre == pytest.approx(short.mean())
+    assert longer.scale.centre == pytest.approx(HISTORY[:-22].mean())
+    assert np.isfinite(forecaster.losses_["val_loss"]).all()
+    assert np.abs(forecaster.predict()[1] - 1000).max() < 10
+    assert small(12, season=None).fit([HISTORY, short[:12]]).predict()[1].mean() > 990
+
+
 def test_a_seed_gives_the_same_forecast_and_another_seed_another():
     np.random.seed(3)
     drawn = np.random.random()

@@ -8,7 +8,8 @@ from keras.layers import Dense
 
 import seqstate
 from cases import BATCH, FEATURES, MASKS, TIME, data
-from frameworks import array, compiled, values_and_gradients
+from frameworks import array, values_and_gradients
+from in_chunks import whole_and_step_by_step
 from seqstate.errors import ArgumentError, StateMismatchError
 from seqstate.kernels.reference import lstm_step
 from seqstate.layers import (
@@ -208,16 +209,8 @@ def test_gradients_go_through_the_mix():
 
 
 def test_a_sequence_in_chunks_is_the_whole():
-    layer = built(exchange_h)
-    run = compiled(lambda x, **called: layer(x, **called))
-    mask = MASKS["left padded"]
-    whole = run(X, mask=mask)
-    state, pieces = None, []
-    for t in range(TIME):
-        r = run(X[:, t : t + 1], mask=mask[:, t : t + 1], initial_state=state)
-        state = r["state"]
-        pieces.append(array(r["sequence"]))
-    np.testing.assert_allclose(np.concatenate(pieces, 1), array(whole["sequence"]), atol=1e-6)
+    whole, pieces = whole_and_step_by_step(built(exchange_h), X, MASKS["left padded"])
+    np.testing.assert_allclose(pieces, whole, atol=1e-6)
 
 
 def test_states_go_in_by_name_carry_and_go_into_a_file(tmp_path):

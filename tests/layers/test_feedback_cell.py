@@ -7,7 +7,8 @@ from keras.layers import Dense
 
 import seqstate
 from cases import BATCH, FEATURES, MASKS, TIME, data
-from frameworks import array, compiled, values_and_gradients
+from frameworks import array, values_and_gradients
+from in_chunks import whole_and_step_by_step
 from seqstate.errors import ArgumentError
 from seqstate.kernels.reference import gru_step
 from seqstate.layers import GRU, RNN, Bidirectional, FeedbackCell, GRUCell, LSTMCell
@@ -174,14 +175,8 @@ def test_a_sequence_in_chunks_is_the_whole():
     layer = layer_of("always")
     known = np.where(np.random.default_rng(2).random(TRUTH.shape) < 0.5, TRUTH, np.nan)
     x = np.concatenate([X, known], axis=-1).astype("float32")
-    run = compiled(lambda x, **called: layer(x, **called))
-    mask = MASKS["left padded"]
-    whole, state, pieces = run(x, mask=mask), None, []
-    for t in range(TIME):
-        r = run(x[:, t : t + 1], mask=mask[:, t : t + 1], initial_state=state)
-        state = r["state"]
-        pieces.append(array(r["sequence"]))
-    np.testing.assert_allclose(np.concatenate(pieces, 1), array(whole["sequence"]), atol=1e-6)
+    whole, pieces = whole_and_step_by_step(layer, x, MASKS["left padded"])
+    np.testing.assert_allclose(pieces, whole, atol=1e-6)
 
 
 def test_it_is_trained_forced_runs_free_and_goes_into_a_file(tmp_path):

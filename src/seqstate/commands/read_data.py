@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from seqstate.commands.columns import refuse_twice
 from seqstate.errors import DataError, message
 from seqstate.files import existing_file
 
@@ -101,15 +102,7 @@ def _csv(path: Path, time_column: str | None) -> Data:
                     "Give every line the same columns.",
                 )
             )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(
-            message(
-                WHERE,
-                f'"{path}" has more than one column {", ".join(map(repr, twice))}.',
-                "Give each column a name of its own.",
-            )
-        )
+    refuse_twice(names, names, path, WHERE)
     columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
     time = None
     if time_column is not None:

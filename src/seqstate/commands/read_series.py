@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqstate.commands.columns import refuse_twice
 from seqstate.errors import ArgumentError, DataError, message
 from seqstate.files import existing_file
-from seqstate.forecast.clock import without_gaps
+from seqstate.forecast.clock import clock_of, without_gaps
 
 if TYPE_CHECKING:
     import pandas
@@ -70,9 +73,9 @@ def read_series_file(path: Path, wanted: Wanted, fill: bool) -> tuple[Any, Any]:
         DataError: the file is not there or is no such table; a column is not there; a time or
             a number can't be read; a value is missing and `fill` was not asked for.
     """
-    text = _as_text(existing_file(path, WHERE), path)
     names = [wanted.time, wanted.target, *wanted.covariates]
     names += [] if wanted.series is None else [wanted.series]
+    text, separator = _as_text(existing_file(path, WHERE), path, names)
     missing = [name for name in names if name not in text.columns]
     if missing:
         raise DataError(
@@ -95,7 +98,7 @@ def read_series_file(path: Path, wanted: Wanted, fill: bool) -> tuple[Any, Any]:
     frame = text[names].copy()
     frame[wanted.time] = _times(text[wanted.time], path, wanted)
     for name in (wanted.target, *wanted.covariates):
-        frame[name] = _numbers(text[name], path)
+        frame[name] = _numbers(text[name], path, separator)
     parts = [frame] if wanted.series is None else _split(frame, wanted.series, path)
     both = [_ended(part, wanted, path, fill) for part in parts]
     import pandas
@@ -105,25 +108,31 @@ def read_series_file(path: Path, wanted: Wanted, fill: bool) -> tuple[Any, Any]:
     return history, pandas.concat(ahead, ignore_index=True) if ahead else None
 
 
-def _as_text(found: Path, path: Path) -> pandas.DataFrame:
+def _as_text(found: Path, path: Path, wanted: Sequence[str]) -> tuple[pandas.DataFrame, str]:
+    """Read the cells as text, rows by the number of their line; and what separates the cells."""
     import pandas
 
     try:
         with found.open(newline="", encoding="utf-8-sig") as stream:
             first = stream.readline()
         separator = max(_SEPARATORS, key=lambda mark: (first.count(mark), -_SEPARATORS.index(mark)))
-        frame = pandas.read_csv(
-            found,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            na_values=_MISSING,
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-            skip_blank_lines=True,
-            index_col=False,
-            on_bad_lines="error",
-        )
+        names = next(csv.reader([first], delimiter=separator, skipinitialspace=True), [])
+        refuse_twice([name.strip() for name in names], wanted, path, WHERE)
+        with warnings.catch_warnings():
+            # Where every line has more cells than there are names, the rest would be lost.
+            warnings.simplefilter("error", pandas.errors.ParserWarning)
+            frame = pandas.read_csv(
+                found,
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                na_values=_MISSING,
+                encoding="utf-8-sig",
+                skipinitialspace=True,
+                skip_blank_lines=False,
+                index_col=False,
+                on_bad_lines="error",
+            )
     except (UnicodeDecodeError, csv.Error, ValueError, pandas.errors.ParserWarning) as error:
         raise DataError(
             message(
@@ -132,35 +141,35 @@ def _as_text(found: Path, path: Path) -> pandas.DataFrame:
                 "Save it anew as CSV (UTF-8), every line with the same columns.",
             )
         ) from error
+    frame.index += 2  # after the line of names, lines are counted from 1
+    frame = frame.dropna(how="all")
     if not len(frame):
         raise DataError(
             message(WHERE, f'"{path}" has no rows of data.', "Give it a row for each time.")
         )
     frame.columns = [str(name).strip() for name in frame.columns]
-    return frame
+    return frame, separator
 
 
-def _line(row: int) -> int:
-    """Give the line of the file that a row stands in, after the line of names."""
-    return row + 2
-
-
-def _numbers(column: pandas.Series, path: Path) -> Any:
+def _numbers(column: pandas.Series, path: Path, separator: str) -> Any:
     import pandas
 
     text = column.str.strip()
     plain = pandas.to_numeric(text, errors="coerce")
     if (plain.isna() & text.notna()).any() and text.str.contains(",", regex=False).any():
-        # 1.234,5 and 1,234.5 both exist: a comma is read as a decimal one where there is no dot.
-        if not text.str.contains(".", regex=False).any():
+        # 1.234,5 and 1,234.5 both exist: a comma is read as a decimal one where there is no dot,
+        # and where it is no separator elsewhere, or can't stand between thousands.
+        commas = text[text.str.contains(",", regex=False, na=False)]
+        decimal = separator != "," or not commas.str.fullmatch(_THOUSANDS).all()
+        if decimal and not text.str.contains(".", regex=False).any():
             plain = pandas.to_numeric(text.str.replace(",", "."), errors="coerce")
         else:
-            row = int(text.str.contains(",", regex=False).fillna(False).to_numpy().argmax())
             raise DataError(
                 message(
                     WHERE,
-                    f'"{path}", line {_line(row)}, column {column.name!r}: {text.iloc[row]!r} '
-                    "may be one number or another, for the column has commas and dots.",
+                    f'"{path}", line {commas.index[0]}, column {column.name!r}: '
+                    f"{commas.iloc[0]!r} may be one number or another, for "
+                    + ("the column has commas and dots." if decimal else "it may be thousands."),
                     "Write numbers with one decimal mark and nothing between thousands.",
                 )
             )
@@ -170,8 +179,8 @@ def _numbers(column: pandas.Series, path: Path) -> Any:
         raise DataError(
             message(
                 WHERE,
-                f'"{path}", line {_line(row)}, column {column.name!r}: {text.iloc[row]!r} is no '
-                f"number; {int(bad.sum())} of {len(text)} rows are concerned.",
+                f'"{path}", line {text.index[row]}, column {column.name!r}: {text.iloc[row]!r} '
+                f"is no number; {int(bad.sum())} of {len(text)} rows are concerned.",
                 "Name a column of numbers, write numbers there, or leave the cell empty and say "
                 "--fill.",
             )
@@ -188,7 +197,7 @@ def _times(column: pandas.Series, path: Path, wanted: Wanted) -> Any:
         raise DataError(
             message(
                 WHERE,
-                f'"{path}", line {_line(row)}: the time, column {column.name!r}, is empty.',
+                f'"{path}", line {text.index[row]}: the time, column {column.name!r}, is empty.',
                 "Write the time there, or take the line out.",
             )
         )
@@ -210,7 +219,7 @@ def _times(column: pandas.Series, path: Path, wanted: Wanted) -> Any:
     if wanted.time_format is None and text.str.fullmatch(r"\d+").all():
         return text.astype("int64")
     if fits:
-        regular = [read for read in fits.values() if read.diff().dropna().nunique() <= 1]
+        regular = [read for read in fits.values() if _is_regular(read)]
         if len(regular) == 1 and len(text) > 2:
             return regular[0]
         raise DataError(
@@ -224,7 +233,18 @@ def _times(column: pandas.Series, path: Path, wanted: Wanted) -> Any:
     raise _unread_time(text, path, wanted)
 
 
-_ZONED = r"(?:Z|[+-]\d{2}:?\d{2})$"
+# The zone stands after a time of day: "-2024" is a year.
+_ZONED = r"\d:?\d{2}(?:[.,]\d+)?\s*(?:Z|[+-]\d{2}:?\d{2})$"
+_THOUSANDS = r"[+-]?[1-9]\d{0,2}(?:,\d{3})+"
+
+
+def _is_regular(times: pandas.Series) -> bool:
+    """Say whether times, of one series or of several, follow each other as a clock goes."""
+    try:
+        clock_of(times.drop_duplicates().to_numpy().astype("datetime64[us]"), WHERE, "the file")
+    except DataError:
+        return False
+    return True
 
 
 def _unread_time(text: pandas.Series, path: Path, wanted: Wanted) -> DataError:
@@ -237,7 +257,8 @@ def _unread_time(text: pandas.Series, path: Path, wanted: Wanted) -> DataError:
     return DataError(
         message(
             WHERE,
-            f'"{path}", line {_line(row)}, column {text.name!r}: {text.iloc[row]!r} can\'t be read '
+            f'"{path}", line {text.index[row]}, column {text.name!r}: {text.iloc[row]!r} '
+            "can't be read "
             + (f"as {wanted.time_format}." if wanted.time_format else "as a time."),
             "Write times as 2010-12-31 or 2010-12-31 23:00, or say how they are written: "
             '--time-format "%d.%m.%Y %H:%M".',
@@ -251,7 +272,7 @@ def _split(frame: pandas.DataFrame, column: str, path: Path) -> list[pandas.Data
         raise DataError(
             message(
                 WHERE,
-                f'"{path}", line {_line(row)}: the column {column!r}, which tells the series '
+                f'"{path}", line {frame.index[row]}: the column {column!r}, which tells the series '
                 "apart, is empty.",
                 "Write the name of the series there, or take the line out.",
             )
@@ -306,7 +327,7 @@ def _hole(part: pandas.DataFrame, wanted: Wanted, path: Path, fill: bool) -> Dat
     row = int(empty.any(axis=1).to_numpy().argmax())
     name = columns[int(empty.iloc[row].to_numpy().argmax())]
     count = int(empty.any(axis=1).sum())
-    place = f"line {_line(int(part.index[row]))}, " if not fill else ""
+    place = f"line {part.index[row]}, " if not fill else ""
     return DataError(
         message(
             WHERE,

@@ -24,6 +24,12 @@ def asked(
 ) -> tuple[int, list[np.ndarray]]:
     """Check what is asked for: the steps, and of each series the covariates `[steps, known]`."""
     steps = forecaster.horizon if horizon is None else whole_number(horizon, WHERE, "horizon")
+    _check_reached(fitted, steps)
+    return steps, _covariates(forecaster, fitted, steps, known)
+
+
+def _check_reached(fitted: Fitted, steps: int) -> None:
+    """Refuse more steps than the model says."""
     most = fitted.reader.reach.horizon
     if not fitted.recursive and steps > most:
         raise ArgumentError(
@@ -35,7 +41,6 @@ def asked(
                 "can go on for any horizon.",
             )
         )
-    return steps, _covariates(forecaster, fitted, steps, known)
 
 
 def points(fitted: Fitted, steps: int, known: Sequence[np.ndarray]) -> np.ndarray:
@@ -108,17 +113,23 @@ def check_past(settings: Settings, count: int) -> None:
         )
 
 
-def skill(forecaster: Any, fitted: Fitted, came: Sequence[Series]) -> float:
+def skill(fitted: Fitted, came: Sequence[Series]) -> float:
     """Give 1 - MAE / MAE of the seasonal-naive forecast, for what came."""
-    lengths = sorted({len(one) for one in came if len(one)})
-    steps = max(lengths, default=0)
+    steps = max(map(len, came))
+    if not steps:
+        raise DataError(
+            message(
+                f"{WHERE}.score",
+                "no steps came.",
+                "Pass what was observed after the point where the forecaster stands.",
+            )
+        )
+    _check_reached(fitted, steps)
+    # Series of which less came, or nothing, are not scored beyond that.
     covariates = [
-        np.concatenate([one.known, np.repeat(one.known[-1:], steps - len(one), axis=0)])
-        if len(one)
-        else np.zeros((steps, one.known.shape[1]))
+        _filled([one.known], steps)[0] if len(one) else np.zeros((steps, one.known.shape[1]))
         for one in came
     ]
-    asked(forecaster, fitted, steps, [] if not covariates[0].shape[1] else covariates)
     said = points(fitted, steps, covariates)
     season = fitted.reader.reach.season
     own, naive = [], []
@@ -158,7 +169,7 @@ def _covariates(forecaster: Any, fitted: Fitted, steps: int, known: Any) -> list
                 f"Pass predict(known=...) with {steps} rows for each series.",
             )
         )
-    columns = columns_of(forecaster.get_params())
+    columns = columns_of(forecaster.get_params(), fitted.form.first.wall)
     found = read_covariates(known, columns, WHERE, fitted.form)
     times = fitted.times_ahead(steps)
     return [

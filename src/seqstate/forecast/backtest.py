@@ -15,9 +15,8 @@ from seqstate.arguments import whole_number
 from seqstate.errors import DataError, message
 from seqstate.forecast import ahead
 from seqstate.forecast.baselines import NAIVE, SEASONAL, naive, seasonal_naive
-from seqstate.forecast.clock import Clock
 from seqstate.forecast.fitted import Fitted
-from seqstate.forecast.form import Form
+from seqstate.forecast.form import Form, on_the_wall
 from seqstate.forecast.reading import Series
 from seqstate.forecast.scores import (
     coverage,
@@ -70,7 +69,8 @@ class Backtest:
         forecasts: by name, "model", "naive" and "seasonal-naive", each as `observed`.
         levels: of the quantiles; empty where the head has none.
         quantiles: `[origin, series, horizon, target, level]`.
-        times: of what came, `[origin, series, horizon]`; None without times.
+        times: of what came, `[origin, series, horizon]`, of a zone as the clocks there show
+            them; None without times.
         scores: by name, as the forecasts.
     """
 
@@ -136,7 +136,8 @@ class Backtest:
         """Draw what came, and the forecasts from each origin.
 
         Args:
-            name: the series, where there are several; the first by default.
+            name: the series, where there are several; by default each has a panel, eight at
+                most.
             target: the number of the target.
         """
         from seqstate.forecast.picture import backtest_picture
@@ -191,7 +192,7 @@ def run_backtest(
         forecasts=together,
         levels=levels,
         quantiles=quantiles,
-        times=_times(first.reader.clock, series, starts, horizon),
+        times=_times(form.first, series, starts, horizon),
         scores=_scores(observed, together, np.stack(errors)),
     )
 
@@ -200,15 +201,18 @@ def _origins(series: Sequence[Series], horizon: int, stride: int, wanted: int | 
     shortest = min(series, key=len)
     if wanted is None:
         room = len(shortest) // _SHARE - horizon
-        return int(np.clip(room // stride + 1, 1, _MOST))
-    count = whole_number(wanted, WHERE, "origins")
+        count = int(np.clip(room // stride + 1, 1, _MOST))
+    else:
+        count = whole_number(wanted, WHERE, "origins")
     if len(shortest) - horizon - (count - 1) * stride < 2:
         raise DataError(
             message(
                 WHERE,
-                f"{shortest.name} has {len(shortest)} steps; {count} origins, {stride} steps "
-                f"apart, with horizon={horizon} leave nothing to learn from.",
-                "Ask for fewer origins or a shorter stride.",
+                f"{shortest.name} has {len(shortest)} steps; "
+                + ("1 origin" if count == 1 else f"{count} origins, {stride} steps apart,")
+                + f" with horizon={horizon} leave nothing to learn from.",
+                "Ask for fewer origins, a shorter stride or a shorter horizon, or leave a series "
+                "this short out.",
             )
         )
     return count
@@ -248,14 +252,14 @@ def _from_one(
 
 
 def _times(
-    clock: Clock | None, series: Sequence[Series], starts: Sequence[Sequence[int]], horizon: int
+    form: Form, series: Sequence[Series], starts: Sequence[Sequence[int]], horizon: int
 ) -> np.ndarray | None:
-    if clock is None:
+    if series[0].times is None:
         return None
     return np.array(
         [
             [
-                one.times[a : a + horizon]
+                on_the_wall(one.times[a : a + horizon], form)
                 for one, a in zip(series, start, strict=True)
                 if one.times is not None
             ]

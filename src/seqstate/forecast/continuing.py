@@ -69,12 +69,9 @@ def _nothing(place: Place) -> Series:
 
 def _checked(fitted: Fitted, place: Place, new: Series) -> Series:
     recent = place.recent
-    for kind, words in (
-        ("values", "targets"),
-        ("known", "known covariates"),
-        ("past", "past covariates"),
-    ):
-        got, expected = getattr(new, kind).shape[1], getattr(recent, kind).shape[1]
+    asked = recent.widths()
+    for words, got in new.widths().items():
+        expected = asked[words]
         if got != expected:
             raise DataError(
                 message(

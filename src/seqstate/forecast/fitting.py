@@ -32,10 +32,12 @@ def fit_series(settings: Settings, series: Sequence[Series], form: Form, report:
     """Train on series, and warm the state over the whole of each."""
     where = settings.where
     clock = shared_clock(series, where)
-    held = [_held_out(settings, len(one)) for one in series]
+    longest = max(map(len, series))
+    held = [_held_out(settings, len(one), longest) for one in series]
     parts = [one.values[: len(one) - out] for one, out in zip(series, held, strict=True)]
     season = find_season(settings.season, parts, clock, settings.horizon, where)
     reach = _reach(settings, season, series, parts)
+    season = reach.season  # A season that was found may be too long to be used.
     scales = [scale_of(part, season) for part in parts]
     reader = Reader(
         reach=reach,
@@ -136,11 +138,13 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(numpy)
 
 
-def _held_out(settings: Settings, steps: int) -> int:
-    """Give how many steps at the end are kept out of training."""
+def _held_out(settings: Settings, steps: int, longest: int) -> int:
+    """Give how many steps at the end of a series are kept out of training."""
     if not settings.validation:
         return 0
-    return max(settings.horizon_said, round(settings.validation * steps))
+    held = max(settings.horizon_said, round(settings.validation * steps))
+    # What would be left of a short series says little of its scale; longer ones decide then.
+    return 0 if steps < longest and steps < 2 * held else held
 
 
 def _reach(
@@ -171,7 +175,7 @@ def _too_short(
     tried = 1 if settings.season == "auto" else season
     reach = Reach(settings.horizon_said, tried, 2)
     needed = _needed(reach, _SHORTEST)
-    while needed - _held_out(settings, needed) < _needed(reach, _SHORTEST):
+    while needed - _held_out(settings, needed, needed) < _needed(reach, _SHORTEST):
         needed += 1
     if history >= needed:
         what = f"the shortest series has {shortest} steps; expected at least {reach.memory}"

@@ -213,8 +213,8 @@ class Forecaster(BaseEstimator):
         Args:
             horizon: steps, as in `predict`.
             known: covariates, as in `predict`.
-            quantiles: levels, `self.quantiles` by default; others only with head="gaussian" or
-                method="recursive".
+            quantiles: levels, `self.quantiles` by default; they come back rising. Others only
+                with head="gaussian" or method="recursive".
 
         Returns:
             Of arrays, `[horizon, quantiles]` or `[horizon, targets, quantiles]`; of frames and
@@ -249,7 +249,8 @@ class Forecaster(BaseEstimator):
             DataError: other columns, or times that don't go on where the series ended.
         """
         fitted = self._ready("update")
-        read = read_series(y, columns_of(self.get_params()), f"{WHERE}.update", known, past)
+        columns = columns_of(self.get_params(), fitted.form.first.wall)
+        read = read_series(y, columns, f"{WHERE}.update", known, past)
         fitted.advance(continuing.in_order(fitted, *read))
         return self
 
@@ -267,8 +268,9 @@ class Forecaster(BaseEstimator):
             season (without a season, the last value), below 0 worse.
         """
         fitted = self._ready("score")
-        read = read_series(y, columns_of(self.get_params()), f"{WHERE}.score", known, past)
-        return ahead.skill(self, fitted, continuing.in_order(fitted, *read))
+        columns = columns_of(self.get_params(), fitted.form.first.wall)
+        read = read_series(y, columns, f"{WHERE}.score", known, past)
+        return ahead.skill(fitted, continuing.in_order(fitted, *read))
 
     def backtest(
         self,
@@ -320,9 +322,11 @@ class Forecaster(BaseEstimator):
         Args:
             horizon: as in `predict`.
             known: as in `predict`.
-            name: the series, where there are several; the first by default.
+            name: the series, where there are several; by default each has a panel, eight at
+                most.
             target: the number of the target.
-            history: how many steps of the history.
+            history: how many steps of the history; four horizons by default. Of a long history
+                only the end is kept: four horizons or seasons, at least 128 steps.
 
         Returns:
             A figure of matplotlib.

@@ -26,6 +26,8 @@ class Columns:
         series: tells the series apart.
         known: covariates that are known for the future.
         past: covariates that are not.
+        wall: whether times of a zone are read as the clocks there show them, not in UTC; None
+            to see which of the two is regular.
     """
 
     time: Any = None
@@ -33,6 +35,7 @@ class Columns:
     series: Any = None
     known: tuple[Any, ...] = ()
     past: tuple[Any, ...] = ()
+    wall: bool | None = None
 
 
 def read_frame(frame: Any, columns: Columns, where: str, name: str) -> tuple[Table, Form]:
@@ -59,9 +62,10 @@ def read_frame(frame: Any, columns: Columns, where: str, name: str) -> tuple[Tab
     form = Form("frame", backend=_backend(frame), targets=target)
     times: np.ndarray | None = None
     if columns.time is not None:
-        times, form = _times(frame[columns.time], form, where, f"{name}, column {columns.time!r}")
+        what = f"{name}, column {columns.time!r}"
+        times, form = _times(frame[columns.time], form, where, what, columns.wall)
     else:
-        times, form = _index(frame, form, where, name)
+        times, form = _index(frame, form, where, name, columns.wall)
     groups = {"values": target, "known": columns.known, "past": columns.past}
     table: Table = {
         kind: _matrix(frame, group, where, name, times) for kind, group in groups.items()
@@ -69,11 +73,11 @@ def read_frame(frame: Any, columns: Columns, where: str, name: str) -> tuple[Tab
     return {**table, "times": times}, form
 
 
-def read_column(column: Any, where: str, name: str) -> tuple[Table, Form]:
+def read_column(column: Any, columns: Columns, where: str, name: str) -> tuple[Table, Form]:
     """Read a series of pandas or polars: its values, and its times where its index is of times."""
     native_name = column.name if column.name not in ("", None) else None
     form = Form("column", backend=_backend(column), targets=(native_name,))
-    times, form = _index(column, form, where, name)
+    times, form = _index(column, form, where, name, columns.wall)
     values = _matrix(column.alias("y").to_frame(), ("y",), where, name, times)
     return {"values": values, "known": None, "past": None, "times": times}, form
 
@@ -100,12 +104,34 @@ def split_long(given: Any, columns: Columns, where: str) -> tuple[dict[Any, Tabl
             )
         )
     keys = frame[columns.series].to_numpy()
+    nameless = [key is None or key != key for key in keys.tolist()]  # NaN is not itself
+    if any(nameless):
+        raise DataError(
+            message(
+                where,
+                f"the column {columns.series!r}, which tells the series apart, is empty at row "
+                f"{nameless.index(True)}; {sum(nameless)} of {len(keys)} rows are concerned.",
+                "Write the name of the series there, or take the rows out.",
+            )
+        )
     found = list(dict.fromkeys(keys.tolist()))
-    tables, form = {}, Form("long")
+    tables, forms = {}, []
     for key in found:
         rows = frame.filter((keys == key).tolist())
         tables[key], form = read_frame(rows, columns, where, f"series {key!r}")
-    return tables, replace(form, kind="long", column=columns.series, keys=tuple(found))
+        forms.append(form)
+    if differ_in_clocks(forms, columns):
+        return split_long(given, replace(columns, wall=True), where)
+    form = replace(forms[0], kind="long", column=columns.series, keys=tuple(found))
+    return tables, form
+
+
+def differ_in_clocks(forms: Sequence[Form], columns: Columns) -> bool:
+    """Say whether some times were read as clocks on the wall show them, and others in UTC.
+
+    A series in which no clock is changed does not show which of the two is regular.
+    """
+    return columns.wall is None and len({form.wall for form in forms}) > 1
 
 
 def _matrix(
@@ -128,7 +154,9 @@ def _matrix(
     return made
 
 
-def _index(frame: Any, form: Form, where: str, name: str) -> tuple[np.ndarray | None, Form]:
+def _index(
+    frame: Any, form: Form, where: str, name: str, wall: bool | None
+) -> tuple[np.ndarray | None, Form]:
     """Read the index of pandas as times; one that only counts the rows is none."""
     index = nw.maybe_get_index(frame)
     if index is None or type(index).__name__ == "RangeIndex":
@@ -138,11 +166,13 @@ def _index(frame: Any, form: Form, where: str, name: str) -> tuple[np.ndarray | 
     if period:
         index = index.to_timestamp()
     column = nw.from_native(index.to_series().reset_index(drop=True), series_only=True)
-    times, form = _times(column, form, where, f"{name}, the index")
+    times, form = _times(column, form, where, f"{name}, the index", wall)
     return times, replace(form, unit=f"period:{period}") if period else form
 
 
-def _times(column: Any, form: Form, where: str, name: str) -> tuple[np.ndarray, Form]:
+def _times(
+    column: Any, form: Form, where: str, name: str, wall: bool | None
+) -> tuple[np.ndarray, Form]:
     dtype = column.dtype
     if column.is_null().any():
         row = int(np.argmax(column.is_null().to_numpy()))
@@ -158,7 +188,7 @@ def _times(column: Any, form: Form, where: str, name: str) -> tuple[np.ndarray, 
         form = replace(form, unit=dtype.time_unit, zone=dtype.time_zone)
         if dtype.time_zone is not None:
             column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        return _in_one_zone(column.to_numpy().astype("datetime64[us]"), form)
+        return _in_one_zone(column.to_numpy().astype("datetime64[us]"), form, wall)
     raise DataError(
         message(
             where,
@@ -168,14 +198,20 @@ def _times(column: Any, form: Form, where: str, name: str) -> tuple[np.ndarray, 
     )
 
 
-def _in_one_zone(times: np.ndarray, form: Form) -> tuple[np.ndarray, Form]:
-    """Give times in UTC or, where only the clocks on the wall go regularly, as those show them."""
-    if form.zone is None or len(set(np.diff(times).tolist())) < 2:
+def _in_one_zone(times: np.ndarray, form: Form, wall: bool | None) -> tuple[np.ndarray, Form]:
+    """Give times in UTC or, where only the clocks on the wall go regularly, as those show them.
+
+    Days that begin at midnight go by the clocks, also where no clock is changed yet.
+    """
+    if form.zone is None or wall is False:
         return times, form
-    wall = on_the_wall(times, form)
-    if len(set(np.diff(wall).tolist())) == 1 or (wall == wall.astype("datetime64[D]")).all():
-        return wall, replace(form, wall=True)
-    return times, form
+    shown = on_the_wall(times, form)
+    if wall is None:
+        regular_in_utc = len(set(np.diff(times).tolist())) < 2
+        regular_there = len(set(np.diff(shown).tolist())) == 1
+        days = bool((shown == shown.astype("datetime64[D]")).all())
+        wall = days or (regular_there and not regular_in_utc)
+    return (shown, replace(form, wall=True)) if wall else (times, form)
 
 
 def _backend(frame: Any) -> str:

@@ -90,4 +90,5 @@ class Reader:
         """Give what the model has to say at the steps `at`: `[..., horizon * targets]`."""
         steps = at[..., None] + np.arange(1, self.reach.horizon + 1)
         change = scaled[steps] - bases(scaled, at, self.reach)
-        return change.reshape(*at.shape, -1).astype("float32")
+        size = self.reach.horizon * scaled.shape[1]
+        return change.reshape(*at.shape, size).astype("float32")

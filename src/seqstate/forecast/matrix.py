@@ -31,7 +31,8 @@ def as_matrix(given: Any, where: str, name: str) -> np.ndarray:
                 "or a dict.",
             )
         )
-    matrix = array.astype("float64").reshape(len(array), -1)
+    matrix = array.astype("float64")
+    matrix = matrix[:, None] if matrix.ndim == 1 else matrix
     check_finite(matrix, where, name)
     return matrix
 

@@ -11,8 +11,15 @@ import narwhals as nw
 import numpy as np
 
 from seqstate.errors import DataError, message
+from seqstate.forecast.clock import show
 from seqstate.forecast.form import Form
-from seqstate.forecast.frames import Columns, read_column, read_frame, split_long
+from seqstate.forecast.frames import (
+    Columns,
+    differ_in_clocks,
+    read_column,
+    read_frame,
+    split_long,
+)
 from seqstate.forecast.matrix import as_matrix
 
 
@@ -36,6 +43,14 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def widths(self, targets: str = "targets") -> dict[str, int]:
+        """Give how many targets and covariates it has, by what they are called."""
+        return {
+            targets: self.values.shape[1],
+            "known covariates": self.known.shape[1],
+            "past covariates": self.past.shape[1],
+        }
 
     def cut(self, part: slice) -> Series:
         """Give a part of it in time."""
@@ -68,6 +83,16 @@ def read_series(
         names = [f"series[{i}]" for i in range(len(parts))]
         form = Form("list")
     elif columns.series is not None:
+        if known is not None or past is not None:
+            raise DataError(
+                message(
+                    where,
+                    "covariates came beside a frame of several series; nothing says which row "
+                    "belongs to which.",
+                    "Put them into the frame, and name their columns: known=..., past=... of the "
+                    "Forecaster.",
+                )
+            )
         by_key, form = split_long(given, columns, where)
         found = [_from_table(table, str(key)) for key, table in by_key.items()]
         return found, form
@@ -81,6 +106,8 @@ def read_series(
         _read_one(part, columns, where, str(name), k, p)
         for part, name, k, p in zip(parts, names, *beside, strict=True)
     ]
+    if differ_in_clocks([part for _, part in read], columns):
+        return read_series(given, replace(columns, wall=True), where, known, past)
     found = [one for one, _ in read]
     for one in found[1:]:
         _check_same(one, found[0], where)
@@ -114,15 +141,27 @@ def read_covariates(given: Any, columns: Columns, where: str, several: Form) -> 
         parts = _beside(given, names, several.kind == "dict", where)
     else:
         names, parts = ["the series"], [given]
-    return [_read_known(part, only, where, name) for part, name in zip(parts, names, strict=True)]
+    return [
+        _read_known(part, only, where, f"known of {name}")
+        for part, name in zip(parts, names, strict=True)
+    ]
 
 
 def _read_known(given: Any, columns: Columns, where: str, name: str) -> Any:
+    """Read covariates: their values `[time, covariates]`, and their times or None."""
     wrapped = nw.from_native(given, eager_only=True, allow_series=True, pass_through=True)
     if isinstance(wrapped, nw.DataFrame):
-        table, _ = read_frame(wrapped, columns, where, f"known of {name}")
+        if not columns.known:
+            # Beside a series, the columns of a frame have no other names than their own.
+            time = columns.time if columns.time in wrapped.columns else None
+            names = tuple(column for column in wrapped.columns if column != time)
+            columns = replace(columns, time=time, known=names)
+        table, _ = read_frame(wrapped, columns, where, name)
         return table["known"], table["times"]
-    return as_matrix(given, where, f"known of {name}"), None
+    if isinstance(wrapped, nw.Series):
+        table, _ = read_column(wrapped, columns, where, name)
+        return table["values"], table["times"]
+    return as_matrix(given, where, name), None
 
 
 def _read_one(
@@ -132,14 +171,15 @@ def _read_one(
     if isinstance(wrapped, nw.DataFrame):
         table, form = read_frame(wrapped, columns, where, name)
     elif isinstance(wrapped, nw.Series):
-        table, form = read_column(wrapped, where, name)
+        table, form = read_column(wrapped, columns, where, name)
     else:
         values = as_matrix(given, where, name)
         table = {"values": values, "known": None, "past": None, "times": None}
         form = Form("array", axes=np.ndim(given))
+    only = replace(columns, target=None, series=None, known=(), past=(), wall=form.wall)
     for kind, more in (("known", known), ("past", past)):
         if more is not None:
-            table[kind] = _aligned(more, len(table["values"]), where, f"{kind} of {name}")
+            table[kind] = _aligned(more, only, table, where, f"{kind} of {name}")
     return _from_table(table, name), form
 
 
@@ -150,8 +190,12 @@ def _from_table(table: Mapping[str, Any], name: str) -> Series:
     return Series(name, values, known, past, table["times"])
 
 
-def _aligned(given: Any, steps: int, where: str, name: str) -> np.ndarray:
-    matrix = as_matrix(given, where, name)
+def _aligned(
+    given: Any, columns: Columns, table: Mapping[str, Any], where: str, name: str
+) -> np.ndarray:
+    """Read covariates that came beside a series, and hold their times against its own."""
+    matrix, times = _read_known(given, columns, where, name)
+    steps, expected = len(table["values"]), table["times"]
     if len(matrix) != steps:
         raise DataError(
             message(
@@ -160,7 +204,17 @@ def _aligned(given: Any, steps: int, where: str, name: str) -> np.ndarray:
                 "Pass one row of covariates for each step of the series.",
             )
         )
-    return matrix
+    if times is not None and expected is not None and (times != expected).any():
+        at = int(np.argmax(times != expected))
+        raise DataError(
+            message(
+                where,
+                f"{name} has the time {show(times[at])} at row {at}; the series has "
+                f"{show(expected[at])} there.",
+                "Pass the covariates of the same times as the series, in the same order.",
+            )
+        )
+    return np.asarray(matrix)
 
 
 def _one_if_numbers(given: Any) -> Any:
@@ -191,12 +245,9 @@ def _beside(more: Any, names: Sequence[Any], named: bool, where: str) -> list[An
 
 
 def _check_same(one: Series, first: Series, where: str) -> None:
-    for kind, words in (
-        ("values", "features"),
-        ("known", "known covariates"),
-        ("past", "past covariates"),
-    ):
-        got, expected = getattr(one, kind).shape[1], getattr(first, kind).shape[1]
+    asked = first.widths("features")
+    for words, got in one.widths("features").items():
+        expected = asked[words]
         if got != expected:
             raise DataError(
                 message(

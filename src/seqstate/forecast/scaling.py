@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_ROUNDING = 1e-13  # The deviation of a constant is zero but for so much of its size.
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -38,9 +40,11 @@ def scale_of(values: np.ndarray, season: int) -> Scale:
     """
     change = values[season:] - values[:-season]
     spread = np.sqrt((change**2).mean(axis=0)) if len(change) else values.std(axis=0)
+    deviation, size = values.std(axis=0), np.abs(values).max(axis=0, initial=0.0)
     # A series that repeats itself exactly has no change; one that never moves has no spread.
-    for other in (values.std(axis=0), np.abs(values).mean(axis=0), np.ones(values.shape[1])):
-        spread = np.where(spread > 1e-9 * np.abs(values).max(initial=0.0), spread, other)
+    spread = np.where(spread > 1e-9 * deviation, spread, deviation)
+    for other in (np.abs(values).mean(axis=0), np.ones(values.shape[1])):
+        spread = np.where(spread > _ROUNDING * size, spread, other)
     return Scale(values.mean(axis=0), spread)
 
 
@@ -54,4 +58,5 @@ def column_scale(columns: Sequence[np.ndarray]) -> Scale:
     """Measure one scale for covariates `[time, columns]` of all series."""
     together = np.concatenate(list(columns))
     deviation = together.std(axis=0)
-    return Scale(together.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+    moves = deviation > _ROUNDING * np.abs(together).max(axis=0, initial=0.0)
+    return Scale(together.mean(axis=0), np.where(moves, deviation, 1.0))

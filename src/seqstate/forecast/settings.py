@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from seqstate.arguments import whole_number
 from seqstate.errors import ArgumentError, message
 from seqstate.forecast.frames import Columns
@@ -85,8 +87,10 @@ def checked_levels(given: Any, where: str) -> tuple[float, ...]:
     Raises:
         ArgumentError: no numbers between 0 and 1.
     """
+    given = given.tolist() if isinstance(given, np.ndarray) else given
     levels = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-    numbers = [float(v) for v in levels if isinstance(v, float | int) and 0 < v < 1]
+    # The third of np.arange(0.1, 1, 0.1) is the same level as 0.3.
+    numbers = [round(float(v), 9) for v in levels if isinstance(v, float | int) and 0 < v < 1]
     if len(numbers) != len(levels) or not numbers:
         raise ArgumentError(
             message(
@@ -98,9 +102,10 @@ def checked_levels(given: Any, where: str) -> tuple[float, ...]:
     return tuple(sorted(set(numbers)))
 
 
-def columns_of(given: dict[str, Any]) -> Columns:
-    """Give what the columns of a frame are."""
+def columns_of(given: dict[str, Any], wall: bool | None = None) -> Columns:
+    """Give what the columns of a frame are; `wall` as the fit has read the times."""
     return Columns(
+        wall=wall,
         time=given["time"],
         target=_names(given["target"]),
         series=given["series"],
