@@ -144,5 +144,5 @@ def problem(
     )
 
 
-TWO_DIGITS = problem(2, 5_000, 100, "55", (2, 3, 2))
+TWO_DIGITS = problem(2, 5_000, 150, "55", (2, 3, 2))
 THREE_DIGITS = problem(3, 50_000, 40, "100", (1, 2, 1))

@@ -17,7 +17,11 @@ def written(found: dict[str, Any], problems: Mapping[str, Problem], intro: str) 
     parts = ["# Tables that others published", intro]
     if found["quick"]:
         parts.append("**A quick run: short trainings, nothing to compare with what is published.**")
-    parts.append("Mean of the seeds, in brackets the least and the most.")
+    spent = sum(one["seconds"]["cpu"] for one in found["trainings"]) / 60
+    parts.append(
+        "Mean of the seeds, in brackets the least and the most. All trainings together took "
+        f"{spent:.0f} minutes of one processor."
+    )
     for problem in problems.values():
         records = [one for one in found["trainings"] if one["problem"] == problem.name]
         if records:
@@ -40,12 +44,12 @@ def of_problem(problem: Problem, records: Records) -> str:
         own = [one for one in records if one["model"] == model]
         if own:
             figures = [spread(name, form, own) for name, form in problem.figures.items()]
-            seconds = statistics.mean(one["seconds"]["wall"] for one in own)
+            seconds = statistics.mean(one["seconds"]["cpu"] for one in own)
             rows.append([model, *figures, f"{seconds:.0f}", str(len(own))])
     for one in problem.published:
         figures = [one.figures.get(name, "-") for name in problem.figures]
         rows.append([f"*published: {one.what}*", *figures, "-", "-"])
-    return table(["", *problem.figures, "seconds a training", "seeds"], rows)
+    return table(["", *problem.figures, "processor seconds a training", "seeds"], rows)
 
 
 def spread(name: str, form: str, records: Records) -> str:
