@@ -22,6 +22,8 @@ constexpr int64_t kWorkOfStage = 500000;
 constexpr int64_t kSmallWeights = 512 * 1024 / 4;
 // Steps whose input is multiplied ahead at a time, where threads share the steps.
 constexpr int64_t kAhead = 256;
+// Floats in a line of the caches.
+constexpr int64_t kLine = 16;
 
 template <class Layout>
 class Forward {
@@ -96,13 +98,19 @@ class Forward {
     for (int64_t i = 0; i < members; ++i) rows[i] = make(scratch, least(size, run_.batch));
     std::atomic<int64_t> next{0};
     in_parallel(threads, members, [&](int64_t member) {
+      const auto claim = [&] { return next.fetch_add(1, std::memory_order_relaxed); };
       Rows r = rows[member];
-      for (int64_t b; (b = next.fetch_add(1, std::memory_order_relaxed)) < blocks;) {
+      for (int64_t b = claim(), after; b < blocks; b = after) {
         r.first = b * size;
         r.count = least(size, run_.batch - r.first);
         begin(r);
+        // Rows that are named lie anywhere in memory: those of this thread's next block are on
+        // their way while it works on this one.
+        const bool ahead = run_.rows != nullptr;
+        if (ahead) fetch((after = claim()) * size, size);
         take(r, 0, run_.time);
         end(r);
+        if (!ahead) after = claim();
       }
     });
   }
@@ -223,11 +231,23 @@ class Forward {
     return r;
   }
 
+  // Where the state of a row of the batch lies in `initial` and `moved`.
+  int64_t place_of(int64_t row) const { return run_.rows == nullptr ? row : run_.rows[row]; }
+
+  void fetch(int64_t first, int64_t count) const {
+    for (int64_t m = first; m < least(first + count, run_.batch); ++m) {
+      for (int i = 0; i < states_of(run_.cell.kind); ++i) {
+        const float* row = at(run_.initial[i], run_.rows[m]);
+        for (int64_t k = 0; row != nullptr && k < units_; k += kLine) __builtin_prefetch(row + k);
+      }
+    }
+  }
+
   void begin(const Rows& r) const {
     for (int i = 0; i < states_of(run_.cell.kind); ++i) {
       for (int64_t m = 0; m < r.count; ++m) {
         float* to = step_.carried(r, i, 0) + m * step_.width;
-        copy_row(to, at(run_.initial[i], r.first + m), run_.initial[i].unit, units_);
+        copy_row(to, at(run_.initial[i], place_of(r.first + m)), run_.initial[i].unit, units_);
         copy_row(to + units_, nullptr, 1, step_.width - units_);
       }
     }
@@ -235,10 +255,13 @@ class Forward {
 
   void end(const Rows& r) const {
     for (int i = 0; i < states_of(run_.cell.kind); ++i) {
-      if (run_.last[i].data == nullptr) continue;
       for (int64_t m = 0; m < r.count; ++m) {
-        copy_row(at(run_.last[i], r.first + m),
-                 step_.carried(r, i, run_.time) + m * step_.width, 1, units_);
+        const float* state = step_.carried(r, i, run_.time) + m * step_.width;
+        const int64_t row = r.first + m;
+        if (run_.last[i].data != nullptr) copy_row(at(run_.last[i], row), state, 1, units_);
+        if (run_.moved[i].data != nullptr) {
+          copy_row(at(run_.moved[i], place_of(row)), state, 1, units_);
+        }
       }
     }
   }
