@@ -37,11 +37,15 @@ bool has_recurrent_bias(const Cell& cell) { return cell.kind == Kind::gru && cel
 
 }  // namespace
 
+Activation activation_of(const char* name) {
+  return static_cast<Activation>(index_of("activation", kActivations, name));
+}
+
 Cell cell_of(const char* kind, const char* activation, const char* recurrent_activation,
              bool reset_after) {
   Cell cell{};
   cell.kind = static_cast<Kind>(index_of("kind", kKinds, kind));
-  cell.activation = static_cast<Activation>(index_of("activation", kActivations, activation));
+  cell.activation = activation_of(activation);
   cell.recurrent_activation = static_cast<Activation>(
       index_of("recurrent_activation", kActivations, recurrent_activation));
   cell.reset_after = reset_after;

@@ -24,6 +24,7 @@ constexpr int kMaxNames = 16;
 // The cell of these names, its sizes not yet set.
 Cell cell_of(const char* kind, const char* activation, const char* recurrent_activation,
              bool reset_after);
+Activation activation_of(const char* name);
 // Where errors of a call say that they happened.
 std::string where_of(const Cell& cell);
 

@@ -1,10 +1,9 @@
 #include "array.h"
 
-// Types and macros alone: nothing of NumPy is called, so nothing of it need be loaded.
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
-#define NO_IMPORT_ARRAY
 #include <numpy/ndarrayobject.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -18,7 +17,13 @@ namespace {
 
 PyTypeObject* numpy_array = nullptr;
 
-const char* name_of(Type type) { return type == Type::float32 ? "float32" : "bool"; }
+const char* name_of(Type type) {
+  return type == Type::float32 ? "float32" : type == Type::int64 ? "int64" : "bool";
+}
+
+int number_of(Type type) {
+  return type == Type::float32 ? NPY_FLOAT32 : type == Type::int64 ? NPY_INT64 : NPY_BOOL;
+}
 
 std::string name_of(nb::dlpack::dtype dtype) {
   using Code = nb::dlpack::dtype_code;
@@ -36,7 +41,9 @@ std::string name_of(nb::dlpack::dtype dtype) {
 }
 
 nb::dlpack::dtype dtype_of(Type type) {
-  return type == Type::float32 ? nb::dtype<float>() : nb::dtype<bool>();
+  return type == Type::float32 ? nb::dtype<float>()
+         : type == Type::int64 ? nb::dtype<int64_t>()
+                               : nb::dtype<bool>();
 }
 
 [[noreturn]] void refuse_read_only(const std::string& where, const char* name) {
@@ -46,8 +53,15 @@ nb::dlpack::dtype dtype_of(Type type) {
 }  // namespace
 
 void load_numpy() {
-  const nb::object type = nb::module_::import_("numpy").attr("ndarray");
-  numpy_array = reinterpret_cast<PyTypeObject*>(nb::object(type).release().ptr());
+  if (PyArray_ImportNumPyAPI() < 0) nb::raise_python_error();
+  numpy_array = &PyArray_Type;
+}
+
+NewArray::NewArray(int64_t rows, int64_t columns) {
+  npy_intp shape[2] = {static_cast<npy_intp>(rows), static_cast<npy_intp>(columns)};
+  object = nb::steal(PyArray_SimpleNew(2, shape, NPY_FLOAT32));
+  if (!object.is_valid()) nb::raise_python_error();
+  data = static_cast<float*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(object.ptr())));
 }
 
 Array::Array(const std::string& where, const char* name, nb::handle object, Type type,
@@ -75,7 +89,7 @@ bool Array::read_numpy(const std::string& where, PyObject* object, Type type, bo
   if (Py_TYPE(object) != numpy_array) return false;
   const auto* array = reinterpret_cast<const PyArrayObject*>(object);
   const int64_t size = bytes();
-  bool plain = PyArray_TYPE(array) == (type == Type::float32 ? NPY_FLOAT32 : NPY_BOOL) &&
+  bool plain = PyArray_TYPE(array) == number_of(type) &&
                PyArray_ISNOTSWAPPED(array) && PyArray_NDIM(array) <= kMaxRank;
   for (int i = 0; plain && i < PyArray_NDIM(array); ++i) {
     plain = PyArray_STRIDE(array, i) % size == 0;
@@ -205,6 +219,20 @@ void Array::expect_dense(const std::string& where) const {
     }
     dense *= shape_[i];
   }
+}
+
+void Array::expect_last_dense(const std::string& where) const {
+  if (size() == 0 || stride_[rank_ - 1] == 1) return;
+  refuse_input(where, "the last axis of " + std::string(name_) + " is not contiguous",
+               "Pass a contiguous copy.");
+}
+
+void Array::expect_like(const std::string& where, const Array& other) const {
+  if (rank_ == other.rank_ && std::equal(shape_, shape_ + rank_, other.shape_)) return;
+  refuse_input(where,
+               std::string(name_) + " has shape " + shape_text() + "; expected that of " +
+                   other.name_ + ", " + other.shape_text(),
+               "Pass arrays of one shape.");
 }
 
 void Array::expect_rows(const std::string& where) const {

@@ -14,10 +14,18 @@ namespace seqstate {
 
 constexpr int kMaxRank = 4;
 
-enum class Type { float32, boolean };
+enum class Type { float32, boolean, int64 };
 
 // Once, before the first array.
 void load_numpy();
+
+// A new NumPy array [rows, columns] of float32, its values not set, and where they lie.
+struct NewArray {
+  NewArray(int64_t rows, int64_t columns);
+
+  nanobind::object object;
+  float* data;
+};
 
 // A size that an axis must have; with -1 any size will do.
 struct Axis {
@@ -45,6 +53,8 @@ class Array {
   // Each throws Refused unless it holds.
   void expect(const std::string& where, std::initializer_list<Axis> axes) const;
   void expect_dense(const std::string& where) const;
+  void expect_last_dense(const std::string& where) const;
+  void expect_like(const std::string& where, const Array& other) const;
   // As a result: the last axis dense, and no element in two places.
   void expect_rows(const std::string& where) const;
 
@@ -67,7 +77,7 @@ class Array {
   void read_tuple(const std::string& where, nanobind::handle object, Type type);
   void read_object(const std::string& where, nanobind::handle object, Type type, bool writable);
   std::string shape_text() const;
-  int64_t bytes() const { return type_ == Type::float32 ? 4 : 1; }
+  int64_t bytes() const { return type_ == Type::float32 ? 4 : type_ == Type::int64 ? 8 : 1; }
 
   const char* name_ = "";
   bool given_ = false;

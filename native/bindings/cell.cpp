@@ -15,6 +15,7 @@
 #include "../kernels/pool.h"
 #include "arguments.h"
 #include "errors.h"
+#include "rows.h"
 
 namespace nb = nanobind;
 
@@ -65,10 +66,10 @@ PackedCell::PackedCell(const char* kind, const char* activation,
                        const char* recurrent_activation, bool reset_after, nb::dict weights,
                        const std::optional<std::string>& build)
     : kernels_(chosen_build(build)),
-      cell_(cell_of(kind, activation, recurrent_activation, reset_after)) {
-  const std::string where = where_of(cell_);
-  ByName given(where, "the weights", std::move(weights));
-  const WeightArrays arrays(where, given, cell_);
+      cell_(cell_of(kind, activation, recurrent_activation, reset_after)),
+      where_(where_of(cell_)) {
+  ByName given(where_, "the weights", std::move(weights));
+  const WeightArrays arrays(where_, given, cell_);
   given.nothing_left();
   weights_ = {keep(arrays.kernel), keep(arrays.recurrent_kernel), keep(arrays.bias),
               keep(arrays.recurrent_bias)};
@@ -86,9 +87,92 @@ const float* PackedCell::keep(const Array& array) {
 void PackedCell::run(nb::dict inputs, nb::dict results, bool go_backwards) const {
   const RunArguments arguments(cell_, &weights_, go_backwards, std::move(inputs),
                                std::move(results));
-  const Run& run = arguments.run();
+  compute(arguments.run());
+}
+
+void PackedCell::compute(const Run& run) const {
   if (run.batch == 0) return;
-  compute(work_of(run), [&](Executor& executor) { forward(run, executor); });
+  seqstate::compute(work_of(run), [&](Executor& executor) { forward(run, executor); });
+}
+
+Prepared prepare_cell(nb::object cell, nb::dict inputs, nb::dict results, bool go_backwards) {
+  const auto& packed = nb::cast<const PackedCell&>(cell);
+  const auto arguments = std::make_shared<const RunArguments>(
+      packed.cell(), &packed.weights(), go_backwards, std::move(inputs), std::move(results));
+  return Prepared([&packed, cell = std::move(cell), arguments] {
+    packed.compute(arguments->run());
+  });
+}
+
+void PackedCell::expect_states(nb::handle c) const {
+  const bool one = states_of(cell_.kind) == 1;
+  if (c.is_none() == one) return;
+  refuse_argument(where_, one ? "there is no state \"c\"" : "the state \"c\" is missing",
+                  "Pass one array for each state.");
+}
+
+Run PackedCell::step_of(const Array& x) const {
+  x.expect(where_, {{"batch", -1}, {"features", cell_.features}});
+  Run run{};
+  run.cell = cell_;
+  run.weights = weights_;
+  run.batch = x.shape(0);
+  run.time = 1;
+  run.x = {x.data<const float>(), x.stride(0), 0, x.stride(1)};
+  return run;
+}
+
+nb::tuple PackedCell::step(nb::handle x, nb::handle h, nb::handle c) const {
+  expect_states(c);
+  const Array input(where_, "x", x, Type::float32, false);
+  Run run = step_of(input);
+  const int64_t units = cell_.units;
+  const nb::handle given[kMaxStates] = {h, c};
+  Array states[kMaxStates];
+  nb::object made[kMaxStates];
+  for (int i = 0; i < states_of(cell_.kind); ++i) {
+    states[i] = Array(where_, kStates[i], given[i], Type::float32, false);
+    states[i].expect(where_, {{"batch", run.batch}, {"units", units}});
+    run.initial[i] = states[i].vectors<const float>();
+    NewArray next(run.batch, units);
+    run.last[i] = {next.data, units, 1};
+    made[i] = std::move(next.object);
+  }
+  compute(run);
+  return states_of(cell_.kind) == 1 ? nb::make_tuple(made[0]) : nb::make_tuple(made[0], made[1]);
+}
+
+nb::object PackedCell::step_rows(nb::handle x, nb::handle rows, nb::handle h, nb::handle c,
+                                 bool moves) const {
+  expect_states(c);
+  const Array input(where_, "x", x, Type::float32, false);
+  Run run = step_of(input);
+  const int64_t units = cell_.units;
+  const nb::handle given[kMaxStates] = {h, c};
+  Array states[kMaxStates];
+  for (int i = 0; i < states_of(cell_.kind); ++i) {
+    states[i] = packed_rows(where_, kStates[i], given[i], moves);
+    states[i].expect(where_, {{"capacity", i == 0 ? -1 : states[0].shape(0)}, {"units", units}});
+    run.initial[i] = states[i].vectors<const float>();
+    if (!moves) continue;
+    run.moved[i] = states[i].vectors<float>();
+    if (states[i].overlaps(input) || (i == 1 && states[1].overlaps(states[0]))) {
+      refuse_input(where_, std::string(kStates[i]) + " shares memory with x or another state",
+                   "Pass an array of its own for each.");
+    }
+  }
+  const RowNumbers numbers(where_, rows, states[0].shape(0), moves);
+  if (numbers.count() != run.batch) {
+    refuse_input(where_,
+                 "there are " + std::to_string(numbers.count()) + " rows for an x of " +
+                     std::to_string(run.batch),
+                 "Pass one number for each row of x.");
+  }
+  run.rows = numbers.data();
+  const NewArray next(run.batch, units);
+  run.last[0] = {next.data, units, 1};
+  compute(run);
+  return next.object;
 }
 
 Stepper::Stepper(nb::object cell, nb::object h, nb::object c)
@@ -100,10 +184,7 @@ Stepper::Stepper(nb::object cell, nb::object h, nb::object c)
   run_.weights = packed_.weights();
   run_.time = 1;
   const int states = states_of(run_.cell.kind);
-  if (c.is_none() != (states == 1)) {
-    refuse_argument(where_, states == 1 ? "there is no state \"c\"" : "the state \"c\" is missing",
-                    "Pass one array for each state.");
-  }
+  packed_.expect_states(c);
   const int64_t units = run_.cell.units;
   const nb::handle given[kMaxStates] = {h, c};
   for (int i = 0; i < states; ++i) {

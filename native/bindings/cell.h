@@ -11,6 +11,7 @@
 
 #include "../kernels/api.h"
 #include "array.h"
+#include "prepared.h"
 
 namespace seqstate {
 
@@ -53,18 +54,37 @@ class PackedCell {
     kernels_.forward(run, packed_, executor);
   }
 
+  // One step: takes x [batch, features] and a state, gives the next one in new arrays.
+  nanobind::tuple step(nanobind::handle x, nanobind::handle h, nanobind::handle c) const;
+  // One step of rows of packed states [capacity, units]: x[m] belongs to row rows[m]. Gives `h` in
+  // a new array [n, units], and with `moves` brings the rows forward in place.
+  nanobind::object step_rows(nanobind::handle x, nanobind::handle rows, nanobind::handle h,
+                             nanobind::handle c, bool moves) const;
+
+  // Does a run with these weights, unless it has no rows.
+  void compute(const Run& run) const;
+  // Throws Refused unless `c` is there where the cell has such a state.
+  void expect_states(nanobind::handle c) const;
+
   const Cell& cell() const { return cell_; }
   const Weights& weights() const { return weights_; }
 
  private:
   const float* keep(const Array& array);
+  // A run of one step, with x in it.
+  Run step_of(const Array& x) const;
 
   const Kernels& kernels_;
   Cell cell_;
+  std::string where_;
   std::vector<std::unique_ptr<float[]>> memory_;
   Weights weights_{};
   Packed* packed_ = nullptr;
 };
+
+// `cell.run(inputs, results, go_backwards)` on these arrays, to be called again and again.
+Prepared prepare_cell(nanobind::object cell, nanobind::dict inputs, nanobind::dict results,
+                      bool go_backwards);
 
 // One step after the other on a state that lies in the caller's arrays.
 class Stepper {

@@ -18,7 +18,10 @@
 #include "arguments.h"
 #include "array.h"
 #include "cell.h"
+#include "dense.h"
 #include "errors.h"
+#include "prepared.h"
+#include "rows.h"
 #ifdef SEQSTATE_XLA
 #include "xla.h"
 #endif
@@ -207,11 +210,27 @@ NB_MODULE(_native, module) {
       .def(nb::init<const char*, const char*, const char*, bool, nb::dict, const BuildName&>(),
            "kind"_a, "activation"_a, "recurrent_activation"_a, "reset_after"_a, "weights"_a,
            build())
-      .def("run", &PackedCell::run, "inputs"_a, "results"_a, "go_backwards"_a = false);
+      .def("run", &PackedCell::run, "inputs"_a, "results"_a, "go_backwards"_a = false)
+      .def("prepare", &prepare_cell, "inputs"_a, "results"_a, "go_backwards"_a = false)
+      .def("step", &PackedCell::step, "x"_a, "h"_a, "c"_a.none() = nb::none())
+      .def("step_rows", &PackedCell::step_rows, "x"_a, "rows"_a, "h"_a, "c"_a.none() = nb::none(),
+           "moves"_a = true);
   nb::class_<Stepper>(module, "Stepper")
       .def(nb::init<nb::object, nb::object, nb::object>(), "cell"_a, "h"_a,
            "c"_a.none() = nb::none())
       .def("step", &Stepper::step, "x"_a);
+
+  nb::class_<Prepared>(module, "Prepared").def("__call__", &Prepared::operator());
+  nb::class_<PackedDense>(module, "Dense")
+      .def(nb::init<nb::handle, nb::handle, const char*, const BuildName&>(), "kernel"_a,
+           "bias"_a.none() = nb::none(), "activation"_a = "linear", build())
+      .def("__call__", &PackedDense::run, "x"_a, "out"_a.none() = nb::none())
+      .def("prepare", &prepare_dense, "x"_a, "out"_a)
+      .def_prop_ro("features", &PackedDense::features)
+      .def_prop_ro("units", &PackedDense::units);
+  module.def("activate", &activate, "function"_a, "x"_a, "out"_a, build());
+  module.def("gather", &gather_rows, "packed"_a, "rows"_a, "out"_a.none() = nb::none());
+  module.def("scatter", &scatter_rows, "packed"_a, "rows"_a, "values"_a);
 
 #ifdef SEQSTATE_XLA
   register_xla(module);

@@ -90,6 +90,20 @@ template <int N>
   SEQSTATE_EACH x[i] = tanh_of(e.scale[i], e.rest[i], x[i]);
 }
 
+// e^x itself: 0 up to -87, where the normal numbers end, and infinite from 88.73 on.
+template <int N>
+[[gnu::always_inline]] inline void exponentials(V (&x)[N]) {
+  V y[N];
+  // Near the upper end the scale would be infinite before the product is: e * e^(x - 1) there.
+  const V high(88.0f), low(-87.0f), zero(0.0f), one(1.0f);
+  SEQSTATE_EACH y[i] = max(low, min(V(90.0f), x[i]) - if_greater(x[i], high, one, zero));
+  const Exponential<N> e = exponential(y);
+  SEQSTATE_EACH {
+    const V found = e.scale[i] * (one + e.rest[i]) * if_greater(x[i], high, V(2.71828183f), one);
+    x[i] = if_greater(low, x[i], zero, found);
+  }
+}
+
 #undef SEQSTATE_EACH
 
 inline V relu(V x) { return max(V(0.0f), x); }

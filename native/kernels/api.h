@@ -94,8 +94,13 @@ struct Run {
   bool go_backwards;
   Dropout input_dropout;
   Dropout recurrent_dropout;
+  // States that lie packed in larger arrays: row m of the batch begins from row rows[m] of
+  // `initial`, and its state after the last step goes to that row of `moved`, which may be the
+  // same memory if no row is named twice. Null: row m. The gradient knows no rows.
+  const int64_t* rows;
 
   // Results; their `unit` stride is 1.
+  Vectors<float> moved[kMaxStates];     // after the last step, in the rows of `rows`
   Sequences<float> states[kMaxStates];  // after each step; states[0] is the sequence
   Vectors<float> last[kMaxStates];      // after the last step; the last output is last[0]
   // The gates of each step (zero where it is skipped), then the one more of Cell::kept.
@@ -130,6 +135,21 @@ struct Gradient {
 // Weights in the order in which the kernels read them, for many runs with the same ones.
 class Packed;
 
+// A dense layer: each output is bias, then + x[k] * kernel[k] for k = 0, 1, 2 ..., as in the sums
+// of a cell, then the activation.
+struct Dense {
+  int64_t features;
+  int64_t units;
+  Activation activation;
+  const float* packed;  // what pack_dense wrote
+};
+
+struct DenseRun {
+  int64_t rows;
+  Vectors<const float> x;  // [rows, features]
+  Vectors<float> out;      // [rows, units], unit stride 1; shares no memory with x
+};
+
 // One build of all kernels for one instruction set.
 struct Kernels {
   const char* name;   // "baseline", "avx2", "avx512", ...
@@ -140,6 +160,13 @@ struct Kernels {
   void (*gradient)(const Gradient&, Executor&);
   Packed* (*pack)(const Cell&, const Weights&);
   void (*release)(Packed*);
+  // Dense layers: how many floats a packed one has, 64 bytes aligned; the bias may be null.
+  int64_t (*dense_floats)(const Dense&);
+  void (*pack_dense)(const Dense&, const float* kernel, const float* bias, float* packed);
+  void (*dense)(const Dense&, const DenseRun&, Executor&);
+  // Of `count` numbers each; `out` may be `x`.
+  void (*activate)(Activation, const float* x, float* out, int64_t count);
+  void (*exponential)(const float* x, float* out, int64_t count);
   // Billions of floating-point operations a second that `threads` threads reach in registers.
   double (*peak)(double seconds);
 };

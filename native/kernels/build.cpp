@@ -7,6 +7,7 @@
 #include <new>
 
 #include "api.h"
+#include "dense_calls.h"
 #include "forward.h"
 #include "gradient.h"
 #include "peak.h"
@@ -82,7 +83,8 @@ void release(Packed* packed) {
 
 const Kernels& table() {
   static constexpr Kernels kernels = {SEQSTATE_STRING(SEQSTATE_BUILD), L, V::fused, forward,
-                                      gradient, pack, release, peak};
+                                      gradient, pack, release, dense_floats, pack_dense, dense,
+                                      activate_all, exponential_all, peak};
   return kernels;
 }
 

@@ -1,16 +1,22 @@
 // Tests of the kernels, made for the sanitizers: every array has exactly its size, and every
 // result is wanted. Prints what failed and returns 1, or prints nothing and returns 0. The values
 // are compared with the equations in tests/kernels/.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <numeric>
 #include <random>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "../kernels/alone.h"
 #include "../kernels/api.h"
 #include "../kernels/pool.h"
+#include "../kernels/rows.h"
 #include "../kernels/side_by_side.h"
 
 namespace {
@@ -196,6 +202,117 @@ void two_at_once(const Kernels& kernels, Kind kind) {
   }
 }
 
+struct Free {
+  void operator()(float* memory) const { std::free(memory); }
+};
+
+// A dense layer on one thread and on some, in one call and row by row, its x by column too.
+void check_dense(const Kernels& kernels, int64_t rows, int64_t features, int64_t units) {
+  const Floats kernel = random_floats(features * units), bias = random_floats(units);
+  const Floats x = random_floats(rows * features);
+  Floats turned(x.size());
+  for (int64_t m = 0; m < rows; ++m) {
+    for (int64_t k = 0; k < features; ++k) turned[k * rows + m] = x[m * features + k];
+  }
+  for (const Activation activation : {Activation::linear, Activation::tanh}) {
+    Dense dense{features, units, activation, nullptr};
+    const auto bytes = static_cast<size_t>(kernels.dense_floats(dense)) * sizeof(float);
+    const std::unique_ptr<float, Free> memory(
+        static_cast<float*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)));
+    kernels.pack_dense(dense, kernel.data(), bias.data(), memory.get());
+    dense.packed = memory.get();
+    const auto run = [&](Vectors<const float> from, Executor& executor) {
+      Floats out(static_cast<size_t>(rows * units), std::nanf(""));
+      kernels.dense(dense, {rows, from, {out.data(), units, 1}}, executor);
+      return out;
+    };
+    Alone alone;
+    Pool four(4);
+    const Floats first = run({x.data(), features, 1}, alone);
+    Floats one_by_one(first.size());
+    for (int64_t m = 0; m < rows; ++m) {
+      kernels.dense(dense, {1, {x.data() + m * features, features, 1},
+                            {one_by_one.data() + m * units, units, 1}}, alone);
+    }
+    const bool finite = std::all_of(first.begin(), first.end(), [](float v) {
+      return std::isfinite(v);
+    });
+    if (!finite || !same_bits(first, run({x.data(), features, 1}, four)) ||
+        !same_bits(first, run({turned.data(), 1, rows}, four)) || !same_bits(first, one_by_one)) {
+      std::fprintf(stderr, "%s: a dense layer of %d rows, %d features, %d units\n", kernels.name,
+                   static_cast<int>(rows), static_cast<int>(features), static_cast<int>(units));
+      ++failures;
+    }
+  }
+}
+
+// Functions of numbers that end where their memory does, in place too.
+void check_functions(const Kernels& kernels) {
+  for (int64_t count = 1; count < 75; ++count) {
+    const Floats x = random_floats(count);
+    for (int i = 0; i <= static_cast<int>(Activation::hard_sigmoid) + 1; ++i) {
+      const auto apply = [&](const float* from, float* to, int64_t some) {
+        if (i <= static_cast<int>(Activation::hard_sigmoid)) {
+          kernels.activate(static_cast<Activation>(i), from, to, some);
+        } else {
+          kernels.exponential(from, to, some);
+        }
+      };
+      Floats out(x.size()), one_by_one(x.size()), in_place = x;
+      apply(x.data(), out.data(), count);
+      apply(in_place.data(), in_place.data(), count);
+      for (int64_t k = 0; k < count; ++k) apply(x.data() + k, one_by_one.data() + k, 1);
+      if (same_bits(out, one_by_one) && same_bits(out, in_place)) continue;
+      std::fprintf(stderr, "%s: function %d of %d numbers\n", kernels.name, i,
+                   static_cast<int>(count));
+      ++failures;
+    }
+  }
+}
+
+// One step of rows of packed states, beside a gather, a step and a scatter.
+void check_rows(const Kernels& kernels, const Cell& cell, const Shape& shape, int threads) {
+  Call call(cell, shape, false);
+  const auto [batch, time, features, units] = shape;
+  const int64_t capacity = 2 * batch + 1;
+  std::vector<int64_t> rows(static_cast<size_t>(capacity));
+  std::iota(rows.begin(), rows.end(), 0);
+  std::shuffle(rows.begin(), rows.end(), random_bits);
+  rows.resize(static_cast<size_t>(batch));
+  Pool pool(threads);
+  Run run = call.gradient.run;
+  Packed* packed = kernels.pack(run.cell, run.weights);
+  std::vector<Floats> states, expected;
+  for (int i = 0; i < call.states; ++i) {
+    states.push_back(random_floats(capacity * units));
+    gather({states[i].data(), units, 1}, units, rows.data(), batch,
+           {const_cast<float*>(run.initial[i].data), units, 1}, pool);
+  }
+  kernels.forward(run, packed, pool);
+  expected = states;
+  for (int i = 0; i < call.states; ++i) {
+    scatter({expected[i].data(), units, 1}, units, rows.data(), batch,
+            {run.last[i].data, units, 1}, pool);
+    run.initial[i] = {states[i].data(), units, 1};
+    run.moved[i] = {states[i].data(), units, 1};
+  }
+  Floats output(static_cast<size_t>(batch * units), std::nanf(""));
+  const Floats last(run.last[0].data, run.last[0].data + batch * units);
+  run.rows = rows.data();
+  run.last[0] = {output.data(), units, 1};
+  kernels.forward(run, packed, pool);
+  kernels.release(packed);
+  bool same = same_bits(output, last);
+  for (int i = 0; i < call.states; ++i) same = same && same_bits(states[i], expected[i]);
+  const int64_t twice[] = {4, 2, 4};
+  same = same && first_repeated(rows.data(), batch) == -1 && first_repeated(twice, 3) == 2 &&
+         first_outside(rows.data(), batch, capacity) == -1 && first_outside(twice, 3, 4) == 0;
+  if (same) return;
+  std::fprintf(stderr, "%s, kind %d, B%d U%d: rows of packed states\n", kernels.name,
+               static_cast<int>(cell.kind), static_cast<int>(batch), static_cast<int>(units));
+  ++failures;
+}
+
 }  // namespace
 
 int main() {
@@ -217,6 +334,18 @@ int main() {
             }
           }
         }
+      }
+    }
+    for (const auto& [rows, features, units] :
+         {std::tuple{1, 1, 1}, {2, 3, 17}, {1, 9, 300}, {13, 40, 50}, {3, 2000, 9},
+          {100, 5, 33}, {300, 90, 70}, {1, 1300, 1200}}) {
+      check_dense(*found, rows, features, units);
+    }
+    check_functions(*found);
+    for (const Kind kind : {Kind::simple_rnn, Kind::gru, Kind::lstm}) {
+      for (const Shape& shape : {Shape{1, 1, 8, 17}, {100, 1, 3, 33}, {701, 1, 8, 40}}) {
+        const Cell cell{kind, kind == Kind::gru, Activation::tanh, Activation::sigmoid, 0, 0};
+        check_rows(*found, cell, shape, 3);
       }
     }
     two_callers(*found);

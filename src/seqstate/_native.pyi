@@ -10,7 +10,11 @@ tuple up to `build`; none of them may write what another one reads or writes.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 Arrays = Mapping[str, Any]
+Floats = npt.NDArray[np.float32]
 
 def forward(
     kind: str,
@@ -60,6 +64,48 @@ class Cell:
         build: str | None = None,
     ) -> None: ...
     def run(self, inputs: Arrays, results: Arrays, go_backwards: bool = False) -> None: ...
+    def prepare(self, inputs: Arrays, results: Arrays, go_backwards: bool = False) -> Prepared:
+        """Check the arrays of a run once, for runs on whatever they hold by then."""
+    def step(self, x: Any, h: Any, c: Any = None) -> tuple[Floats, ...]:
+        """Give the states after one step, in new arrays.
+
+        Args:
+            x: [batch, features].
+            h: [batch, units].
+            c: the same, for an LSTM.
+        """
+    def step_rows(self, x: Any, rows: Any, h: Any, c: Any = None, moves: bool = True) -> Floats:
+        """Do one step of rows of packed states: what a gather, a step and a scatter do.
+
+        Args:
+            x: [n, features]; x[m] belongs to row rows[m] of the states.
+            rows: row numbers [n], int64; none is there twice where the rows move.
+            h: [capacity, units].
+            c: the same, for an LSTM.
+            moves: whether the rows are brought forward in place; else they are only read.
+
+        Returns:
+            The output of the step, `h` of the rows, in a new array [n, units].
+        """
+
+class Prepared:
+    """A call whose arrays were checked and are kept; for one thread at a time."""
+
+    def __call__(self) -> None: ...
+
+class Dense:
+    features: int
+    units: int
+
+    def __init__(
+        self, kernel: Any, bias: Any = None, activation: str = "linear", build: str | None = None
+    ) -> None: ...
+    def __call__(self, x: Any, out: Any = None) -> Floats: ...
+    def prepare(self, x: Any, out: Any) -> Prepared: ...
+
+def activate(function: str, x: Any, out: Any, build: str | None = None) -> None: ...
+def gather(packed: Any, rows: Any, out: Any = None) -> Floats: ...
+def scatter(packed: Any, rows: Any, values: Any) -> None: ...
 
 class Stepper:
     def __init__(self, cell: Cell, h: Any, c: Any = None) -> None: ...

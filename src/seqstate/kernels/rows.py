@@ -1,0 +1,122 @@
+"""Rows of packed arrays by number, as the states of many sources lie: native, or by NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seqstate.errors import InputError, message
+from seqstate.kernels import native
+
+Array = npt.NDArray[Any]
+
+
+def gather(packed: Array, rows: Any, out: Array | None = None) -> Array:
+    """Copy rows out of a packed array: out[m] = packed[rows[m]].
+
+    Args:
+        packed: float32 array [capacity, units], its last axis contiguous.
+        rows: row numbers [n], int64, from 0 on.
+        out: float32 array [n, units] that is written, its last axis contiguous. By default a new
+            one.
+
+    Returns:
+        `out`.
+
+    Raises:
+        InputError: where a number names no row, or an array has another type or shape.
+
+    Example:
+        >>> import numpy as np
+        >>> gather(np.float32([[0, 1], [2, 3], [4, 5]]), [2, 0]).tolist()
+        [[4.0, 5.0], [0.0, 1.0]]
+    """
+    numbers = _numbers(rows)
+    if native.usable():
+        return native.module().gather(packed, numbers, out)
+    _check("gather", packed, numbers)
+    if out is None:
+        return packed[numbers]
+    _expect("gather", "out", out, (len(numbers), packed.shape[1]))
+    out[...] = packed[numbers]
+    return out
+
+
+def scatter(packed: Array, rows: Any, values: Array) -> None:
+    """Copy rows into a packed array: packed[rows[m]] = values[m].
+
+    Args:
+        packed: float32 array [capacity, units], its last axis contiguous.
+        rows: row numbers [n], int64, from 0 on, each once.
+        values: float32 array [n, units], its last axis contiguous.
+
+    Raises:
+        InputError: where a number names no row or is there twice, or an array has another type or
+            shape. Nothing is written then.
+
+    Example:
+        >>> import numpy as np
+        >>> packed = np.zeros((3, 2), "float32")
+        >>> scatter(packed, [2], np.float32([[4, 5]]))
+        >>> packed.tolist()
+        [[0.0, 0.0], [0.0, 0.0], [4.0, 5.0]]
+    """
+    numbers = _numbers(rows)
+    if native.usable():
+        native.module().scatter(packed, numbers, values)
+        return
+    _check("scatter", packed, numbers)
+    _expect("scatter", "values", values, (len(numbers), packed.shape[1]))
+    first = np.unique(numbers, return_index=True)[1]
+    if len(first) < len(numbers):
+        i = int(np.setdiff1d(np.arange(len(numbers)), first)[0])
+        raise InputError(
+            message(
+                "scatter",
+                f"rows[{i}] is {numbers[i]}, which is there twice",
+                "Write a row once in a call.",
+            )
+        )
+    packed[numbers] = values
+
+
+def _numbers(rows: Any) -> Array:
+    """Give row numbers as int64, where they are integers."""
+    numbers = np.asarray(rows)
+    whole = numbers.dtype.kind == "i" or not numbers.size
+    return numbers.astype(np.int64, copy=False) if whole else numbers
+
+
+def _check(where: str, packed: Array, numbers: Array) -> None:
+    """Refuse what the native kernels refuse, in their words."""
+    _expect(where, "packed", packed, (None, None))
+    if numbers.dtype != np.int64 or numbers.ndim != 1:
+        found = f"rows is an array of {numbers.dtype} with {numbers.ndim} axes"
+        raise InputError(message(where, f"{found}; expected int64 with 1", "Pass row numbers."))
+    outside = np.flatnonzero((numbers < 0) | (numbers >= len(packed)))
+    if outside.size:
+        i = int(outside[0])
+        raise InputError(
+            message(
+                where,
+                f"rows[{i}] is {numbers[i]}; there are {len(packed)} rows",
+                "Pass numbers from 0 on that are below that.",
+            )
+        )
+
+
+def _expect(where: str, name: str, array: Array, shape: tuple[int | None, int | None]) -> None:
+    fits = array.ndim == 2 and all(
+        size in (None, found) for size, found in zip(shape, array.shape, strict=True)
+    )
+    if array.dtype != np.float32 or not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise InputError(
+            message(
+                where,
+                f"{name} is {array.dtype} of shape {array.shape}; expected float32 of ({wanted})",
+                "Pass such an array.",
+            )
+        )
