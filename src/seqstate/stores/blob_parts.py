@@ -67,7 +67,7 @@ class Parts:
         if not isinstance(fingerprint, str) or not isinstance(spec, dict):
             raise self.wrong("its header names no model and no states")
         try:
-            return fingerprint, _as_spec(spec)
+            return fingerprint, as_spec(spec)
         except (TypeError, ValueError, RecursionError):
             raise self.wrong("the sizes in its header are none") from None
 
@@ -95,7 +95,7 @@ class Parts:
         return found
 
 
-def _as_spec(spec: dict[str, Any]) -> State:
+def as_spec(spec: dict[str, Any]) -> State:
     """Give a spec from JSON, with tuples for lists.
 
     Raises:
@@ -106,7 +106,7 @@ def _as_spec(spec: dict[str, Any]) -> State:
         if not name or "/" in name:
             raise ValueError
         if isinstance(inner, dict):
-            made[name] = _as_spec(inner)
+            made[name] = as_spec(inner)
             continue
         if len(inner) > _MOST_AXES or not all(
             type(size) is int and 0 <= size <= _LARGEST for size in inner
