@@ -30,6 +30,8 @@ from seqstate.errors import ArgumentError, StateMismatchError, message
 from seqstate.state import Spec, State
 from seqstate.stores.blob_parts import CHECKSUM, FORMAT, HEAD, MAGIC, Parts
 
+# Made once: json.dumps would make one at each call.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _FLOAT = np.dtype("<f4")
 _MIGRATE = "seqstate state migrate URL --to MODEL.keras"
 
@@ -217,7 +219,7 @@ def _arrays(raw: memoryview, sizes: Mapping[str, tuple[int, ...]]) -> dict[str, 
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _names(flat: Mapping[str, Any]) -> str:

@@ -87,7 +87,7 @@ class Parts:
 
     def _object(self, text: memoryview) -> dict[str, Any]:
         try:
-            found = json.loads(bytes(text))
+            found = json.loads(str(text, "utf-8"))
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
