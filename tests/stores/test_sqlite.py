@@ -1,6 +1,8 @@
 """What is SQLite's own: the file, its durability, writers that wait for each other."""
 
 import sqlite3
+import subprocess
+import sys
 import time
 from threading import Thread
 
@@ -108,14 +110,24 @@ def test_ctrl_c_in_the_thread_that_writes_leaves_nothing_half_done(path, monkeyp
         assert store.put_many([("a", b"1", 0)]) == [1]
 
 
-def test_one_store_that_closes_leaves_the_locks_of_another(path):
-    # To open and close the file by other means in this process would drop them all.
-    with SQLiteStore(path) as one:
-        one._writer.execute("BEGIN IMMEDIATE")
-        SQLiteStore(path, timeout=0).close()
-        with SQLiteStore(path, timeout=0) as two, pytest.raises(StoreError, match="locked"):
-            two.put_many([("a", b"1", 0)])
-        one._writer.execute("ROLLBACK")
+TAKE_ALL = """
+import sqlite3, sys
+try:
+    sqlite3.connect(sys.argv[1], timeout=0).execute("PRAGMA journal_mode=DELETE")
+except sqlite3.OperationalError as error:
+    print(error)
+"""
+
+
+def test_opening_a_store_again_leaves_the_locks_of_the_first(path):
+    # To open and close the file by other means would drop them: another process that ends would
+    # then take the log for its own, and remove it.
+    with SQLiteStore(path) as store:
+        store.put_many([("a", b"1", 0)])
+        SQLiteStore(path).close()
+        command = [sys.executable, "-c", TAKE_ALL, path]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == "database is locked\n"
 
 
 def foreign(path):
