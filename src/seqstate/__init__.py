@@ -28,7 +28,7 @@ _HOMES = {
     "trace": "seqstate.models.trace",
     "Trace": "seqstate.traces",
 }
-_MODULES = ("callbacks", "config", "data", "errors", "layers", "models")
+_MODULES = ("callbacks", "config", "data", "errors", "layers", "models", "stores")
 __all__ = ["__version__", *_HOMES, *_MODULES]
 
 prefer_installed()
