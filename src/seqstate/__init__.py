@@ -20,6 +20,7 @@ _HOMES = {
     "doctor": "seqstate.models.doctor",
     "explain": "seqstate.models.explain",
     "get_state": "seqstate.models.state",
+    "load": "seqstate.runtime.loading",
     "load_state": "seqstate.state_file",
     "reset_state": "seqstate.models.state",
     "save_state": "seqstate.state_file",
@@ -28,7 +29,7 @@ _HOMES = {
     "trace": "seqstate.models.trace",
     "Trace": "seqstate.traces",
 }
-_MODULES = ("callbacks", "config", "data", "errors", "layers", "models")
+_MODULES = ("callbacks", "config", "data", "errors", "layers", "models", "runtime")
 __all__ = ["__version__", *_HOMES, *_MODULES]
 
 prefer_installed()
