@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import Any
 
 from seqstate.backend import prefer_installed
-
-__version__ = version("seqstate")
 
 # Where each name lives; it is imported when it is touched.
 _HOMES = {
@@ -40,6 +37,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"seqstate.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("seqstate")
     raise AttributeError(f"module 'seqstate' has no attribute {name!r}")
 
 

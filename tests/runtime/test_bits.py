@@ -1,5 +1,7 @@
 """The same bits, however a sequence is cut, and whatever runs beside it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from runtime.saved import both, outputs, part, rows, same
 from runtime.zoo import MODELS, ROWS, STEPPED, STEPS
 from seqstate.kernels import native
+from seqstate.state import flatten, map_leaves
 
 FEW = settings(
     max_examples=6,
@@ -36,7 +39,7 @@ def joined(loaded, parts):
 def cuts(draw):
     ends = draw(st.sets(st.integers(1, STEPS - 1)))
     places = [0, *sorted(ends), STEPS]
-    return [slice(*pair) for pair in zip(places, places[1:], strict=False)]
+    return [slice(*pair) for pair in pairwise(places)]
 
 
 @pytest.mark.parametrize("name", STEPPED)
@@ -93,8 +96,6 @@ def test_any_batch(name, chosen):
     whole, last = loaded.run(x)
     made, state = loaded.run(rows(x, chosen))
     equal(outputs(made), [one[chosen] for one in outputs(whole)])
-    from seqstate.state import map_leaves
-
     assert same(state, map_leaves(lambda leaf: leaf[chosen], last))
 
 
@@ -118,8 +119,6 @@ def test_threads(name):
 def test_nothing_given_is_changed(name):
     _, loaded, x = both(name)
     _, state = loaded.run(x)
-    from seqstate.state import flatten, map_leaves
-
     kept = map_leaves(np.copy, state)
     made, after = loaded.step(part(x, 0), state)
     held = map_leaves(np.copy, after)

@@ -84,9 +84,7 @@ line("one cell", lambda: K.RNN(K.SimpleRNNCell(5)))
 line(
     "coupled",
     lambda: ours.RNN(
-        ours.CoupledCells(
-            {"b": ours.LSTMCell(3), "a": ours.GRUCell(3)}, features={"b": 1, "a": 3}
-        )
+        ours.CoupledCells({"b": ours.LSTMCell(3), "a": ours.GRUCell(3)}, features={"b": 1, "a": 3})
     ),
 )
 line(
@@ -282,8 +280,12 @@ for padding in ("valid", "same"):
         )
 line("flat", lambda: [K.Flatten(), K.Dense(2)], shape=(STEPS, FEATURES), table=WHOLE)
 line("time as features", lambda: [K.Permute((2, 1)), K.Dense(2)], shape=X.shape[1:], table=WHOLE)
-line("LayerNormalization over time", lambda: K.LayerNormalization(axis=1), shape=X.shape[1:],
-     table=WHOLE)
+line(
+    "LayerNormalization over time",
+    lambda: K.LayerNormalization(axis=1),
+    shape=X.shape[1:],
+    table=WHOLE,
+)
 
 
 @graph(WHOLE)

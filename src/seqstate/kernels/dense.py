@@ -38,7 +38,7 @@ class Dense:
 
     def __init__(self, kernel: npt.ArrayLike, bias: npt.ArrayLike | None = None) -> None:
         self._kernel = np.ascontiguousarray(kernel, np.float32)
-        shape = self._kernel.shape
+        shape: tuple[int, ...] = self._kernel.shape
         self._bias = np.zeros(shape[-1:], np.float32)
         if bias is not None:
             self._bias = np.ascontiguousarray(bias, np.float32)
@@ -112,7 +112,8 @@ def activate(name: str, x: Array, out: Array | None = None) -> Array:
 
 def _sigmoid(x: Array) -> Array:
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, np.float32(1), small) / (np.float32(1) + small)
+    one = np.ones_like(x)
+    return np.divide(np.where(x >= 0, one, small), one + small, dtype=np.float32)
 
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {

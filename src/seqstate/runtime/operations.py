@@ -243,8 +243,10 @@ def permuted(maker: Maker, where: str, x: Value, axes: tuple[int, ...]) -> Value
     if x.time and axes[:2] != (0, 1):
         maker.no_step(f"{where} moves the time axis")
     return maker.emit(
-        lambda a: a.transpose(axes), x, shape=tuple(x.shape[i] for i in axes), time=axes[1] == 1 and
-        x.time
+        lambda a: a.transpose(axes),
+        x,
+        shape=tuple(x.shape[i] for i in axes),
+        time=axes[1] == 1 and x.time,
     )
 
 
@@ -252,8 +254,11 @@ def _softmax(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, A
     x, axis = args[0], self.argument("axis", kwargs, -1)
     if x.time and axis not in (-1, x.rank - 1):
         maker.no_step(f"{self.config.where} needs all time steps at once")
-    return maker.emit(lambda a: activation_of("softmax")(np.moveaxis(a, axis, -1)), x,
-                      shape=x.shape) if axis in (-1, x.rank - 1) else _refused_axis(self)
+    return (
+        maker.emit(lambda a: activation_of("softmax")(np.moveaxis(a, axis, -1)), x, shape=x.shape)
+        if axis in (-1, x.rank - 1)
+        else _refused_axis(self)
+    )
 
 
 def _refused_axis(self: Operation) -> Any:

@@ -85,7 +85,5 @@ def _chosen(found: dict[str, LayerTrace], asked: Any, where: str) -> dict[str, L
         if name not in known and name not in found:
             raise unknown_layer(where, name, found)
     return {
-        name: one
-        for name, one in found.items()
-        if name in names or name.partition("@")[0] in names
+        name: one for name, one in found.items() if name in names or name.partition("@")[0] in names
     }

@@ -51,9 +51,7 @@ def read_array(dataset: Any, size: int) -> np.ndarray:
     stored = min(dataset.id.get_storage_size(), size)
     packed = dataset.chunks is not None
     if claimed > (stored * EXPANSION if packed else stored):
-        raise ValueError(
-            f"{dataset.name} claims {claimed:,} bytes, of which {stored:,} are stored"
-        )
+        raise ValueError(f"{dataset.name} claims {claimed:,} bytes, of which {stored:,} are stored")
     bits = dataset.attrs.get("dtype")
     values = np.asarray(dataset[()])
     if bits == "bfloat16":

@@ -104,5 +104,3 @@ class Conv1DLayer(Layer):
         ]
         both = made[0] if len(made) == 1 else np.concatenate(made, axis=-1)
         return self.activation(both.reshape(len(x), steps, self.filters))
-
-

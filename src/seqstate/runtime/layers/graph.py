@@ -102,6 +102,8 @@ class Sequential(Model):
             )
         self.inputs = [InputLayer(start, weights, making)]
         self.input_names = start.name
+        if not configs:
+            raise config.wrong("it has no layers.")
         places = _Places("layers")
         self.layers = [
             making.layer(one, weights.below(places.of(one), one.name))
@@ -131,11 +133,11 @@ class Functional(Model):
             nodes = one.written.get("inbound_nodes", [])
             if name in self.layers or not isinstance(nodes, list):
                 raise config.wrong(f"it has two layers of the name {name!r}, or no calls of it.")
-            operation = OPERATIONS.get(one.class_name) if _is_operation(one) else None
+            operation = OPERATIONS.get(one.class_name) if _is_operation(one, making) else None
             if operation is not None:
                 self.layers[name] = Operation(one, operation)
             else:
-                place = one.name if _is_operation(one) else places.of(one)
+                place = one.name if _is_operation(one, making) else places.of(one)
                 self.layers[name] = making.layer(one, weights.below(place, name))
             self.calls[name] = [read_call(node, one) for node in nodes]
         self.input_names = mapped(
@@ -210,8 +212,12 @@ def _refs(nested: Any) -> list[Ref]:
     return [one for one in flat(nested) if isinstance(one, Ref)]
 
 
-def _is_operation(config: Config) -> bool:
-    return str(config.written.get("module")).startswith("keras.src.ops")
+def _is_operation(config: Config, making: Making) -> bool:
+    """Tell whether a name is that of a function of `keras.ops`; older files give no module."""
+    module = config.written.get("module")
+    if module is None:
+        return not making.knows(config) and config.class_name in OPERATIONS
+    return str(module).startswith("keras.src.ops")
 
 
 class _Places:

@@ -41,6 +41,12 @@ class Making:
             )
         return Layer(config, weights, self)
 
+    def knows(self, config: Config) -> bool:
+        """Tell whether the class of a layer is known."""
+        from seqstate.runtime.layers.known import KNOWN
+
+        return config.kind in KNOWN
+
     def refuse(self, config: Config, why: str, todo: str) -> None:
         """Note what can't be made."""
         self.refused.append((f'{config.class_name} "{config.name}"', why, todo))

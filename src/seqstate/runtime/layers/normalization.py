@@ -170,8 +170,9 @@ class RescalingLayer(OneToOne):
 
 
 def along(array: Array, axes: tuple[int, ...]) -> Array:
-    """Put axes together as the last one, side by side in memory: then the sum of each row is added
-    up in the same order, however many rows there are.
+    """Put axes together as the last one, side by side in memory.
+
+    Then the sum of each row is added up in the same order, however many rows there are.
     """
     rest = [i for i in range(array.ndim) if i not in axes]
     moved = array.transpose(*rest, *axes)

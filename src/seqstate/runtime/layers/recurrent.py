@@ -91,7 +91,11 @@ class Recurrent(Layer):
         mask = given.get("mask")
         mask = flat(mask)[0] if isinstance(mask, list | tuple) else mask
         of_call = x.mask if mask is None else mask
-        if initial is not None and mask is None and not (self.ours and isinstance(initial, Mapping)):
+        if (
+            initial is not None
+            and mask is None
+            and not (self.ours and isinstance(initial, Mapping))
+        ):
             of_call = None  # Keras leaves the mask out of such a call
         reset = given.get("reset_mask")
         if reset is not None or given.get("lengths") is not None:
@@ -113,7 +117,7 @@ class Recurrent(Layer):
         self, maker: Maker, x: Value, mask: Value | None, of_output: Value | None, initial: Any
     ) -> Any:
         cell = self.cell
-        assert cell is not None and self._start is not None
+        assert cell is not None
         if x.time and self.backwards:
             maker.no_step(f"{self.where} reads the sequence from its end")
         if x.time and initial is not None:
@@ -122,7 +126,7 @@ class Recurrent(Layer):
         result = self.results(maker, x, of_output)
         like = flat(result)
         inputs = [x, *([mask] if mask is not None else []), *leaves.values()]
-        start, see = self._start, maker.see
+        start, see = self.start, maker.see
         folder = maker.folder
 
         def function(state: State | None, *arrays: Array) -> tuple[list[Array], State]:
@@ -187,7 +191,7 @@ class Recurrent(Layer):
         It is what a stream spends its time in.
         """
         cell, plain = self.cell, self.returned is None and not self.returns_state
-        if self.backwards or not plain or type(cell) is not NativeCell:
+        if self.backwards or not plain or not isinstance(cell, NativeCell):
             return None
         step, run, each = cell.step, cell.run, self.sequences
         start, wanted = self._start, self.wanted

@@ -30,8 +30,8 @@ class StackedCells:
 
     def __init__(self, cells: Sequence[Cell]) -> None:
         self.cells = {f"cell_{i}": cell for i, cell in enumerate(cells)}
-        self.spec = {name: cell.spec for name, cell in self.cells.items()}
-        self.gates = {name: cell.gates for name, cell in self.cells.items()}
+        self.spec: Mapping[str, Any] = {n: cell.spec for n, cell in self.cells.items()}
+        self.gates: Mapping[str, Any] = {n: cell.gates for n, cell in self.cells.items()}
         self.features, self.units = cells[0].features, cells[-1].units
         self._last = list(self.cells)[-1]
 
@@ -104,7 +104,9 @@ class CoupledCells(SteppedCell):
             )
             for name, cell in self.cells.items()
         }
-        sequence = self._merged({k: one.sequence for k, one in ran.items()}) if wanted.each else None
+        sequence = (
+            self._merged({k: one.sequence for k, one in ran.items()}) if wanted.each else None
+        )
         return _beside(ran, self._merged({k: r.output for k, r in ran.items()}), sequence, wanted)
 
     def _merged(self, outputs: Mapping[str, Array]) -> Array:
@@ -120,20 +122,20 @@ class FeedbackCell(SteppedCell):
         cell: a cell, or a function of `[batch, features]` that keeps no state.
         readout: from the cell's output to the answer.
         units: of the answer.
-        forced: whether each step takes, from the end of the input, the true answer of the step before, NaN where it is not
-            known: "always"; "training" if it stands there and is not read; "never" if it is not
-            there.
+        forced: "always" if each step takes, from the end of the input, the true answer of the step
+            before, where it is not NaN; "training" if it stands there and is not read; "never"
+            if it is not there.
     """
 
     def __init__(
         self,
-        cell: Cell | Callable[[Array], Array],
+        cell: Any,
         readout: Callable[[Array], Array],
         units: int,
         forced: str,
     ) -> None:
         self.units, self._forced, self._readout = units, forced, readout
-        self._cell: Any = cell
+        self._cell = cell
         self._carries = hasattr(cell, "spec")
         own = {"cell": self._cell.spec} if self._carries else {}
         self.spec = {**own, "output": (units,)}

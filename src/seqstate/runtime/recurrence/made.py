@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seqstate.cells import GRU, KINDS, LSTM, RWA, SIMPLE_RNN, CellKind
+from seqstate.cells import GRU, KINDS, LSTM, RWA, SIMPLE_RNN
 from seqstate.kernels import native
 from seqstate.kernels.call import ACTIVATIONS
 from seqstate.runtime.activations import activation_of
@@ -66,7 +66,6 @@ def kinds_of(config: Config, weights: Weights, making: Making) -> Cell | None:
     gate = "sigmoid"
     if kind is not SIMPLE_RNN:
         gate = making.activation_name(config, "recurrent_activation", "sigmoid")
-    # Keras 2 wrote nothing where the bias of a GRU was the old one.
     after = config.flag("reset_after", True) if kind is GRU else True
     if config.flag("use_bias", True):
         both = kind is GRU and after
@@ -158,8 +157,3 @@ _MAKERS: dict[str, Callable[[Config, Weights, Making], Cell | None]] = {
     "CoupledCells": _coupled,
     "FeedbackCell": _feedback,
 }
-
-
-def names(kind: CellKind) -> tuple[str, ...]:
-    """Give the names of the states."""
-    return kind.states

@@ -16,6 +16,7 @@ from seqstate.runtime.recurrence.cell import Array, Ran, Wanted
 from seqstate.runtime.recurrence.stepped import SteppedCell
 from seqstate.state import State
 
+
 class NativeCell:
     """A SimpleRNN, GRU or LSTM cell on the native kernels; see `Cell` for the attributes.
 
@@ -36,9 +37,10 @@ class NativeCell:
         reset_after: bool,
     ) -> None:
         names = KINDS[kind]
-        self.features, self.units = weights["kernel"].shape[0], len(weights["recurrent_kernel"])
-        self.spec = dict.fromkeys(names.states, (self.units,))
-        self.gates = dict.fromkeys(names.gates, (self.units,))
+        self.features: int | None = weights["kernel"].shape[0]
+        self.units = len(weights["recurrent_kernel"])
+        self.spec: Mapping[str, Any] = dict.fromkeys(names.states, (self.units,))
+        self.gates: Mapping[str, Any] = dict.fromkeys(names.gates, (self.units,))
         self._kept = len(names.gates) + (names is GRU and reset_after)
         self._cell = native.module().Cell(
             kind, activation, recurrent_activation, reset_after, dict(weights)
@@ -91,9 +93,7 @@ class NativeCell:
         if self._has_c:
             c = state["c"]
             new_c = np.empty_like(c)
-            self._run(
-                {"x": x, "initial_h": h, "initial_c": c}, {"last_h": new_h, "last_c": new_c}
-            )
+            self._run({"x": x, "initial_h": h, "initial_c": c}, {"last_h": new_h, "last_c": new_c})
             return {"h": new_h, "c": new_c}
         self._run({"x": x, "initial_h": h}, {"last_h": new_h})
         return {"h": new_h}
