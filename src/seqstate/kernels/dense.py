@@ -25,9 +25,11 @@ class Dense:
     Args:
         kernel: `[features, units]`.
         bias: `[units]`, or None.
+        activation: one that `activate` knows.
 
     Raises:
         InputError: other axes.
+        ArgumentError: another activation.
 
     Example:
         >>> import numpy as np
@@ -36,7 +38,12 @@ class Dense:
         array([[21.5]], dtype=float32)
     """
 
-    def __init__(self, kernel: npt.ArrayLike, bias: npt.ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        kernel: npt.ArrayLike,
+        bias: npt.ArrayLike | None = None,
+        activation: str = "linear",
+    ) -> None:
         self._kernel = np.ascontiguousarray(kernel, np.float32)
         shape: tuple[int, ...] = self._kernel.shape
         self._bias = np.zeros(shape[-1:], np.float32)
@@ -52,6 +59,7 @@ class Dense:
                 )
             )
         self.features, self.units = shape
+        self._activation = activation
 
     def __call__(self, x: Array, out: Array | None = None) -> Array:
         """Give `x kernel + bias`.
@@ -80,7 +88,7 @@ class Dense:
             terms[:, 0] = self._bias
             np.multiply(block[:, :, None], self._kernel, out=terms[:, 1:])
             out[at : at + rows] = np.add.accumulate(terms, axis=1, out=terms)[:, -1]
-        return out
+        return out if self._activation == "linear" else activate(self._activation, out, out)
 
 
 def activate(name: str, x: Array, out: Array | None = None) -> Array:
