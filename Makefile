@@ -61,6 +61,6 @@ $(VENV)/installed: pyproject.toml CMakeLists.txt
 	$(BIN)/python -m pip install --quiet --no-build-isolation \
 		--config-settings build-dir=build/editable --config-settings editable.rebuild=true \
 		--config-settings cmake.define.SEQSTATE_XLA_INCLUDE=$(CURDIR)/$(VENV)/headers/jaxlib/include \
-		--editable ".[jax,tour,forecast,xarray,tensorboard]" --group dev
+		--editable ".[jax,tour,forecast,xarray,tensorboard,redis]" --group dev
 	@$(BIN)/python -c "from seqstate.kernels import native; print('Native kernels:', native.reason() or native.module().build_name())"
 	touch $@

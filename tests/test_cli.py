@@ -36,6 +36,10 @@ def test_importing_the_command_line_imports_no_framework():
         (["trace", "--help"], 0, "out", "--layer"),
         (["doctor", "--help"], 0, "out", "[MODEL]"),
         (["forecast", "--help"], 0, "out", "--horizon"),
+        (["state", "--help"], 0, "out", "migrate"),
+        (["state", "migrate", "--help"], 0, "out", "--dry-run"),
+        (["state", "ls"], 2, "err", "URL"),
+        (["state", "migrate", "sqlite:///s.db"], 2, "err", "--to"),
         (["forecast", "x.csv"], 2, "err", "--time"),
         (["doctor", "a.keras", "b.keras"], 2, "err", "b.keras"),
         (["trace", "model.keras"], 2, "err", "DATA"),
@@ -50,12 +54,15 @@ def test_exit_codes(monkeypatch, capsys, arguments, code, stream, text):
 
 
 def test_every_command_and_option_is_documented():
-    group = typer.main.get_command(cli.app)
-    assert group.help
-    for name, command in group.commands.items():
-        assert command.help, name
+    commands = [typer.main.get_command(cli.app)]
+    for command in commands:
+        assert command.help, command.name
         for option in command.params:
-            assert option.help, f"{name} {option.name}"
+            assert option.help, f"{command.name} {option.name}"
+        commands += getattr(command, "commands", {}).values()
+    names = {command.name for command in commands}
+    assert names > {"doctor", "forecast", "state", "tour", "trace"}
+    assert names > {"ls", "get", "rm", "export", "import", "migrate"}
 
 
 def test_an_error_of_seqstate_is_a_message_and_exit_code_1(monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""The command line: `seqstate tour`, `trace`, `forecast` and `doctor`.
+"""The command line: `seqstate tour`, `trace`, `forecast`, `doctor` and `state`.
 
 No framework is imported here, so that `seqstate --help` answers at once.
 """
@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from seqstate import __version__
+from seqstate import __version__, cli_state
 from seqstate.errors import SeqstateError
 
 # Prose is hard to read across a wide terminal.
@@ -28,6 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+app.add_typer(cli_state.app)
 
 
 def _console(stderr: bool = False) -> Console:

@@ -48,6 +48,20 @@ class DataError(SeqstateError, ValueError):
     """A file or a series of values can't be used as it is."""
 
 
+class ConflictError(SeqstateError, RuntimeError):
+    """Keys of a store were moved by someone else since they were read; nothing was written.
+
+    Attributes:
+        keys: which ones; get them again, and do what was to be done on what is there now.
+    """
+
+    keys: tuple[str, ...] = ()
+
+
+class StoreError(SeqstateError, OSError):
+    """A store can't be reached, is busy for too long, or has no room; the message says the rest."""
+
+
 def message(where: str, what: str, todo: str) -> str:
     """Join the parts of an error: where and what on the first line, what to do on the second."""
     return f"{where}: {what}\n  {todo}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from seqstate.errors import ArgumentError, DataError, message
+from seqstate.errors import ArgumentError, DataError, StoreError, message
 
 
 @contextmanager
@@ -44,6 +44,8 @@ def whole_file(path: str | os.PathLike[str], where: str, suffix: str = "") -> It
             written = Path(aside) / target.name
             yield written
             written.replace(target)
+    except StoreError:
+        raise  # of what is written, not of the file
     except OSError as error:
         raise ArgumentError(
             message(

@@ -1,0 +1,1 @@
+"""`seqstate state`: what stands in a store, listed, kept in files, and moved to a newer model."""
