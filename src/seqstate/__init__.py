@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import Any
 
 from seqstate.backend import prefer_installed
-
-__version__ = version("seqstate")
 
 # Where each name lives; it is imported when it is touched.
 _HOMES = {
@@ -20,6 +17,7 @@ _HOMES = {
     "doctor": "seqstate.models.doctor",
     "explain": "seqstate.models.explain",
     "get_state": "seqstate.models.state",
+    "load": "seqstate.runtime.loading",
     "load_state": "seqstate.state_file",
     "reset_state": "seqstate.models.state",
     "save_state": "seqstate.state_file",
@@ -28,7 +26,7 @@ _HOMES = {
     "trace": "seqstate.models.trace",
     "Trace": "seqstate.traces",
 }
-_MODULES = ("callbacks", "config", "data", "errors", "layers", "models")
+_MODULES = ("callbacks", "config", "data", "errors", "layers", "models", "runtime")
 __all__ = ["__version__", *_HOMES, *_MODULES]
 
 prefer_installed()
@@ -39,6 +37,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"seqstate.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("seqstate")
     raise AttributeError(f"module 'seqstate' has no attribute {name!r}")
 
 

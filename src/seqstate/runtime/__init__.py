@@ -1,0 +1,6 @@
+"""Trained models without a framework: read from their file, run, and stepped."""
+
+from seqstate.runtime.loading import load
+from seqstate.runtime.model import Model
+
+__all__ = ["Model", "load"]

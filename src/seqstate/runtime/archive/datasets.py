@@ -1,0 +1,66 @@
+"""One array out of an HDF5 file that may come from anybody."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+# Weights hardly shrink when they are packed; what claims to be larger than this is forged.
+EXPANSION = 200
+
+
+def child(group: Any, name: str) -> Any:
+    """Give what a group holds under a name; None where there is nothing.
+
+    Raises:
+        ValueError: it is a link out of the group or out of the file.
+    """
+    import h5py
+
+    here = group
+    for part in name.split("/"):
+        if not isinstance(here, h5py.Group) or part not in here:
+            return None
+        if not isinstance(here.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is a link to somewhere else")
+        here = here[part]
+    return here
+
+
+def read_array(dataset: Any, size: int) -> np.ndarray:
+    """Read the values, as float32 where they are floating point.
+
+    Args:
+        dataset: of h5py.
+        size: of the file in bytes.
+
+    Raises:
+        ValueError: no dataset of numbers, or one that claims more than the file can hold.
+    """
+    import h5py
+
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError("there is a group in the place of an array")
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{dataset.name} lies in another file")
+    if dataset.dtype.kind not in "fiub" or dataset.dtype.itemsize > 8:
+        raise ValueError(f"{dataset.name} has dtype {dataset.dtype}, which is no number")
+    claimed = prod(dataset.shape) * dataset.dtype.itemsize
+    stored = min(dataset.id.get_storage_size(), size)
+    packed = dataset.chunks is not None
+    if claimed > (stored * EXPANSION if packed else stored):
+        raise ValueError(f"{dataset.name} claims {claimed:,} bytes, of which {stored:,} are stored")
+    bits = dataset.attrs.get("dtype")
+    values = np.asarray(dataset[()])
+    if bits == "bfloat16":
+        values = _of_bfloat16(values)
+    return values.astype(np.float32) if values.dtype.kind == "f" else values
+
+
+def _of_bfloat16(values: np.ndarray) -> np.ndarray:
+    """Give what Keras wrote as two bytes without a type: the upper half of a float32."""
+    if values.dtype.itemsize != 2:
+        return values
+    return (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)

@@ -1,0 +1,172 @@
+"""The weights of a saved model, found by the place of their layer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from seqstate.errors import DataError, message
+from seqstate.runtime.archive.datasets import child, read_array
+
+Array = np.ndarray
+
+
+class Weights(Protocol):
+    """The weights of a layer and of those that it holds."""
+
+    def below(self, attribute: str, name: str) -> Weights:
+        """Give those of a layer that this one holds.
+
+        Args:
+            attribute: under which it is held, with the place in a list: `layers/dense_1`.
+            name: of the layer.
+        """
+
+    def arrays(self, *names: str) -> list[Array | None]:
+        """Give the layer's own, in the order in which Keras makes them; None from the end on."""
+
+    def digest(self) -> bytes:
+        """Give a digest of all that has been read of the file so far."""
+
+
+class Reader:
+    """Reads arrays of one file, and remembers what it has read.
+
+    Args:
+        size: of the file in bytes.
+        where: for messages.
+    """
+
+    def __init__(self, size: int, where: str) -> None:
+        self.size, self.where = size, where
+        self.seen = hashlib.blake2b()
+
+    def read(self, place: str, names: Sequence[str], dataset: Callable[[int], Any]) -> list[Any]:
+        """Read arrays in order.
+
+        Args:
+            place: of the layer, for messages.
+            names: of the arrays.
+            dataset: gives the dataset of a number, or None.
+
+        Raises:
+            DataError: one is damaged, or claims to be what the file can't hold.
+        """
+        found: list[Array | None] = []
+        for i, name in enumerate(names):
+            try:
+                one = dataset(i)
+                found.append(None if one is None else read_array(one, self.size))
+            except Exception as error:
+                raise DataError(
+                    message(
+                        self.where,
+                        f"the weight {name!r} of {place or 'the model'} can't be read: "
+                        f"{' '.join(str(error).split())[:200]}.",
+                        "Pass a file that model.save wrote, whole.",
+                    )
+                ) from error
+            if found[-1] is not None:
+                self.seen.update(str(found[-1].shape).encode() + found[-1].tobytes())
+        return found
+
+
+class WeightsByPath:
+    """Those of a `.keras` archive: `layers/lstm/cell/vars/0`.
+
+    Args:
+        file: of h5py.
+        reader: of the file.
+        path: of the layer.
+    """
+
+    def __init__(self, file: Any, reader: Reader, path: str = "") -> None:
+        self.file, self.reader, self.path = file, reader, path
+
+    def below(self, attribute: str, name: str) -> WeightsByPath:
+        """See `Weights`."""
+        path = f"{self.path}/{attribute}" if self.path else attribute
+        return WeightsByPath(self.file, self.reader, path)
+
+    def arrays(self, *names: str) -> list[Array | None]:
+        """See `Weights`."""
+        start = f"{self.path}/" if self.path else ""
+        return self.reader.read(self.path, names, lambda i: self._dataset(f"{start}vars/{i}"))
+
+    def digest(self) -> bytes:
+        """See `Weights`."""
+        return self.reader.seen.digest()
+
+    def _dataset(self, path: str) -> Any:
+        found = child(self.file, path)
+        if found is None and "_layer_checkpoint_dependencies" in self.file:
+            # As Keras 2.12 and 2.13 named them.
+            found = child(self.file, path.replace("layers", "_layer_checkpoint_dependencies"))
+        return found
+
+
+class LegacyWeights:
+    """Those of an `.h5` file: per layer a list, with names such as `lstm/lstm_cell/kernel`.
+
+    Args:
+        listed: the names, without the `:0` at the end, and how to get what they name.
+        reader: of the file.
+    """
+
+    def __init__(self, listed: list[tuple[str, Callable[[], Any]]], reader: Reader) -> None:
+        self.listed, self.reader = listed, reader
+
+    @classmethod
+    def of_file(cls, file: Any, reader: Reader) -> LegacyWeights:
+        """Read the names of all weights."""
+        group = child(file, "model_weights")
+        listed: list[tuple[str, Callable[[], Any]]] = []
+        for layer in _texts(group, "layer_names"):
+            inner = child(group, layer)
+            for name in _texts(inner, "weight_names"):
+
+                def get(inner: Any = inner, name: str = name) -> Any:
+                    return child(inner, name)
+
+                listed.append((f"{layer}/{name.removesuffix(':0')}", get))
+        return cls(listed, reader)
+
+    def below(self, attribute: str, name: str) -> LegacyWeights:
+        """See `Weights`."""
+        of_group = [
+            (path.partition("/")[2], get)
+            for path, get in self.listed
+            if path.partition("/")[0] == name
+        ]
+        own = [one for one in self.listed if name in one[0].split("/")[:-1]]
+        # Not every layer has its name in those of its weights: older files leave out wrappers.
+        return LegacyWeights(of_group or own or self.listed, self.reader)
+
+    def arrays(self, *names: str) -> list[Array | None]:
+        """See `Weights`."""
+        found = {path.rpartition("/")[2]: get for path, get in self.listed}
+
+        def dataset(i: int) -> Any:
+            return found[names[i]]() if names[i] in found else None
+
+        place = self.listed[0][0].rpartition("/")[0] if self.listed else ""
+        return self.reader.read(place, names, dataset)
+
+    def digest(self) -> bytes:
+        """See `Weights`."""
+        return self.reader.seen.digest()
+
+
+def _texts(group: Any, name: str) -> list[str]:
+    """Read a list of texts from the attributes, which are cut in parts where it is long."""
+    if name in group.attrs:
+        parts = list(group.attrs[name])
+    else:
+        parts, number = [], 0
+        while f"{name}{number}" in group.attrs:
+            parts.extend(group.attrs[f"{name}{number}"])
+            number += 1
+    return [one.decode("utf8") if hasattr(one, "decode") else str(one) for one in parts]

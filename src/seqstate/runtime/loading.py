@@ -1,0 +1,107 @@
+"""`load`: a trained model from its file, without Keras."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any
+
+from seqstate.errors import DataError, SeqstateError, message
+from seqstate.runtime.archive import Saved, read_saved
+from seqstate.runtime.archive.config import Config
+from seqstate.runtime.layers.graph import Model as Graph
+from seqstate.runtime.layers.making import Making
+from seqstate.runtime.model import Model
+
+# What a config says of training, of the session that wrote it, or of nothing that is computed.
+_BESIDE = (
+    "build_config",
+    "compile_config",
+    "dtype",
+    "module",
+    "registered_name",
+    "seed",
+    "shared_object_id",
+    "stateful",
+    "trainable",
+    "unroll",
+)
+_ENDINGS = ("_initializer", "_regularizer", "_constraint", "dropout")
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a trained model from its file; neither Keras nor a framework is imported.
+
+    Args:
+        path: of a `.keras` archive, or of an `.h5` file with the whole model.
+
+    Returns:
+        A `Model`: `run` for whole sequences, `step` for one time step.
+
+    Raises:
+        DataError: no such file; one that is cut, damaged or forged; a model with a layer that is
+            not known here. Then every such layer is listed. No code in a file is ever run.
+
+    Example:
+        >>> import keras, numpy as np, seqstate, tempfile
+        >>> model = keras.Sequential([keras.Input((None, 2)), keras.layers.LSTM(3)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.keras")
+        ...     fast = seqstate.load(f"{folder}/model.keras")
+        >>> y, state = fast.run(np.zeros((4, 6, 2), "float32"))
+        >>> y.shape, state["lstm"]["c"].shape, fast.state_spec
+        ((4, 3), (4, 3), {'lstm': {'h': (3,), 'c': (3,)}})
+    """
+    saved = read_saved(path, "load")
+    where = f'load: "{saved.path}"'
+    try:
+        return _made(saved, where)
+    except SeqstateError:
+        raise
+    except (RecursionError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        # A config that no Keras wrote can be wrong in more ways than can be named.
+        raise DataError(
+            message(
+                where,
+                f"its config can't be read: {type(error).__name__}: {str(error)[:100]}.",
+                'Pass a file that model.save("model.keras") wrote.',
+            )
+        ) from error
+    finally:
+        saved.close()
+
+
+def _made(saved: Saved, where: str) -> Model:
+    config = Config(saved.config, where)
+    making = Making()
+    top = making.layer(config, saved.weights)
+    making.finish(where)
+    if not isinstance(top, Graph):
+        raise DataError(
+            message(
+                where,
+                f"holds the layer {config.class_name}; expected a model.",
+                "Save the Sequential or functional model that the layer is in.",
+            )
+        )
+    return Model(top, _fingerprint(saved))
+
+
+def _fingerprint(saved: Saved) -> str:
+    """Give what tells one model from another: the layers by name, and their weights."""
+    text = json.dumps(_computed(saved.config), sort_keys=True)
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
+    digest.update(saved.weights.digest())
+    return digest.hexdigest()
+
+
+def _computed(written: Any) -> Any:
+    """Leave out of a config what changes no number."""
+    if isinstance(written, dict):
+        return {
+            name: _computed(value)
+            for name, value in written.items()
+            if name not in _BESIDE and not name.endswith(_ENDINGS)
+        }
+    return [_computed(one) for one in written] if isinstance(written, list) else written

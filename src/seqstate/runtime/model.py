@@ -1,0 +1,386 @@
+"""`Model`: a trained model that runs without a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seqstate import state as states
+from seqstate.errors import ArgumentError, StateMismatchError, message
+from seqstate.runtime.inputs import Array, Input, by_input, mask_of_lengths, read_mask
+from seqstate.runtime.layers.graph import Functional, InputLayer, Sequential
+from seqstate.runtime.layers.graph import Model as Graph
+from seqstate.runtime.plan.maker import Maker, Plan
+from seqstate.runtime.plan.value import Value, mapped, values_in
+from seqstate.runtime.recurrence.cell import rows_of
+from seqstate.state import State
+
+if TYPE_CHECKING:
+    from seqstate.traces import Trace
+
+
+class Model:
+    """A trained model: whole sequences with `run`, one time step with `step`.
+
+    The numbers of a row are the same bits however its sequence is cut into chunks and steps,
+    whatever rows stand beside it, and on any number of threads. `seqstate.load` makes it.
+
+    Args:
+        graph: the layers.
+        fingerprint: what tells it from other models.
+
+    Attributes:
+        name: of the model.
+        fingerprint: hexadecimal; of the layers and the weights. It says which model a state
+            belongs to.
+        inputs: the inputs in order, each with `name`, `shape` and `dtype`.
+        outputs: by name, the shape of each, None where the size is not known.
+        state_spec: the states of one row by layer and name, each a tuple of sizes.
+        why_no_step: why the model can't be run a step at a time, or None.
+    """
+
+    def __init__(self, graph: Graph, fingerprint: str) -> None:
+        self._graph = graph
+        self.name = graph.name
+        self.fingerprint = fingerprint
+        self.inputs = [_input(graph, layer) for layer in graph.inputs]
+        self.where = f'model "{self.name}"'
+        self._plans: dict[tuple[bool, ...], Compiled] = {}
+        self._plain = self._compiled((False,) * len(self.inputs))
+        plan = self._plain.plan
+        self.why_no_step = plan.why_no_step
+        if not any(one.time for one in self.inputs):
+            self.why_no_step = "it has no input with a time axis"
+        self.state_spec: states.Spec = plan.spec
+        self.outputs = self._plain.output_shapes()
+        self._template, self._calls = plan.slots, plan.calls
+        only = self.inputs[0]
+        self._one = only.shape[2:] if len(self.inputs) == 1 and only.time else None
+
+    def __repr__(self) -> str:
+        step = "" if self.why_no_step is None else ", whole sequences only"
+        return f'<seqstate model "{self.name}": {len(self._calls)} calls{step}>'
+
+    # Whole sequences
+
+    def run(
+        self, x: Any, state: Mapping[str, Any] | None = None, mask: Any = None, lengths: Any = None
+    ) -> tuple[Any, State]:
+        """Run the model over whole sequences, or over the next chunk of them.
+
+        Args:
+            x: `[batch, time, features]`, or token ids `[batch, time]`; for several inputs a list
+                in order, or a dict by name. Any number of time steps.
+            state: where to carry on: what the run or the step before gave. It may be partial; the
+                rest starts anew. None for a start.
+            mask: `[batch, time]` bool, True where the step counts; for several inputs a list or a
+                dict.
+            lengths: `[batch]`, how many steps of each row count. With `mask`, both.
+
+        Returns:
+            outputs: an array for one output, a dict by name for several: `[batch, units]`, or
+                with a time axis `[batch, time, units]`.
+            state: after the last step, by layer and name, each leaf `[batch, *sizes]`.
+
+        Raises:
+            InputError: an array, a mask or lengths that don't fit.
+            StateMismatchError: a state that does not fit.
+            ArgumentError: a state for a model that can't be carried on; see `why_no_step`.
+        """
+        arrays = [
+            one.read(given, self.where)
+            for one, given in zip(self.inputs, by_input(self.inputs, x, self.where), strict=True)
+        ]
+        batch = self._batch(arrays)
+        masks = self._masks(arrays, mask, lengths)
+        compiled = self._compiled(tuple(one is not None for one in masks))
+        before = None if state is None else self._state(state, batch)
+        return compiled.run(arrays, masks, before)
+
+    def initial_state(self, batch: int) -> State:
+        """Give the state before the first step, each leaf `[batch, *sizes]`."""
+        return rows_of(self._plain.plan.start, batch)
+
+    # A step at a time
+
+    def step(self, x_t: Any, state: State | None = None) -> tuple[Any, State]:
+        """Run one time step of a batch.
+
+        What comes out is what `run` gives for all steps so far: where that has a time axis, its
+        last step.
+
+        Args:
+            x_t: `[batch, features]`, or token ids `[batch]`; for several inputs a list in order,
+                or a dict by name, those without a time axis whole.
+            state: what the step before gave, or `initial_state`. None for the first step.
+
+        Returns:
+            outputs: an array for one output, a dict by name for several.
+            state: after the step.
+
+        Raises:
+            ArgumentError: the model can't be run a step at a time; `why_no_step` says why.
+            InputError: an array that does not fit.
+            StateMismatchError: a state that does not fit.
+        """
+        slots = self._template.copy()
+        sizes = self._one
+        if (
+            sizes is not None
+            and type(x_t) is np.ndarray
+            and x_t.shape[1:] == sizes
+            and x_t.dtype == np.float32
+            and x_t.ndim == 2
+        ):
+            slots[0] = x_t[:, None]
+        else:
+            given = by_input(self.inputs, x_t, self.where, "x_t")
+            for i, (one, array) in enumerate(zip(self.inputs, given, strict=True)):
+                slots[i] = one.read(array, self.where, step=True)
+            self._batch(slots[: len(self.inputs)])
+        if self.why_no_step is not None:
+            raise self._no_step("run a step at a time")
+        after: State = {}
+        try:
+            for call in self._calls:
+                call(slots, state, after)
+        except (KeyError, TypeError, ValueError) as error:
+            if state is None:
+                raise
+            # The states are looked at only now: a step has no time for it.
+            self._check_state(state, len(slots[0]))
+            raise error
+        return self._plain.given(slots, step=True), after
+
+    # What it did
+
+    def trace(
+        self,
+        x: Any,
+        layers: str | Sequence[str] | None = None,
+        what: str | Sequence[str] | None = None,
+        *,
+        state: Mapping[str, Any] | None = None,
+        mask: Any = None,
+        lengths: Any = None,
+    ) -> Trace:
+        """Run the model and give what each of its recurrent layers did, as `seqstate.trace` does.
+
+        Args:
+            x: as of `run`.
+            layers: the layers to look at, by name (`encoder/lstm` in a nested model).
+            what: any of "sequence", "state", "states", "gates"; all by default.
+            state: as of `run`.
+            mask: as of `run`.
+            lengths: as of `run`.
+
+        Returns:
+            A `seqstate.Trace`.
+
+        Raises:
+            ArgumentError: no recurrent layer, or an unknown `what`.
+            UnknownLayerError: a layer that is not there.
+        """
+        from seqstate.runtime.tracing import traced
+
+        return traced(self, x, layers, what, state=state, mask=mask, lengths=lengths)
+
+    # Inside
+
+    def _compiled(self, masked: tuple[bool, ...], see: Any = None) -> Compiled:
+        if see is not None:
+            return Compiled(self, masked, see)
+        if masked not in self._plans:
+            self._plans[masked] = Compiled(self, masked, None)
+        return self._plans[masked]
+
+    def _batch(self, arrays: Sequence[Array]) -> int:
+        rows = {len(array) for array in arrays}
+        if len(rows) > 1:
+            from seqstate.errors import InputError
+
+            raise InputError(
+                message(
+                    self.where,
+                    f"the inputs have {', '.join(str(len(a)) for a in arrays)} rows.",
+                    "Pass as many rows of each input.",
+                )
+            )
+        return rows.pop()
+
+    def _masks(self, arrays: Sequence[Array], mask: Any, lengths: Any) -> list[Any]:
+        """Give the mask of each input, or None."""
+        timed = [i for i, one in enumerate(self.inputs) if one.time]
+        masks: list[Any] = [None] * len(arrays)
+        if mask is not None:
+            given = by_input(self.inputs, mask, self.where, "mask")
+            masks = [
+                None if own is None else read_mask(own, array, self.where)
+                for own, array in zip(given, arrays, strict=True)
+            ]
+        if lengths is not None:
+            for i in timed:
+                counts = mask_of_lengths(lengths, arrays[i], self.where)
+                masks[i] = counts if masks[i] is None else masks[i] & counts
+        return masks
+
+    def _state(self, given: Mapping[str, Any], batch: int) -> State:
+        """Complete a state, and give it to each row."""
+        if self.why_no_step is not None:
+            raise self._no_step("carried on from a state")
+        named = self._check_state(given, batch)
+        flat = states.flatten(self.initial_state(batch))
+        for path, value in named.items():
+            array = np.asarray(value, np.float32)
+            flat[path] = np.ascontiguousarray(np.broadcast_to(array, flat[path].shape))
+        return states.nest(self.state_spec, flat)
+
+    def _check_state(self, given: Any, batch: int) -> dict[str, Any]:
+        if not isinstance(given, Mapping):
+            raise StateMismatchError(
+                message(
+                    self.where,
+                    f"the state is a {type(given).__name__}; expected a dict by layer and name.",
+                    "Pass what `run`, `step` or `initial_state` gave.",
+                )
+            )
+        named = states.name_leaves(self.state_spec, given, self.where, "state")
+        sizes = states.flatten(self.state_spec)
+        for path, value in named.items():
+            states.check_leaf(value, sizes[path], batch, self.where, path, "state")
+        return named
+
+    def _no_step(self, what: str) -> ArgumentError:
+        return ArgumentError(
+            message(
+                self.where,
+                f"it can't be {what}: {self.why_no_step}.",
+                "Pass whole sequences to `run`.",
+            )
+        )
+
+
+class Compiled:
+    """The plan of a model for inputs some of which have a mask.
+
+    Args:
+        model: the model.
+        masked: which inputs have a mask.
+        see: where recurrent layers show what they did, or None; see `Maker`.
+    """
+
+    def __init__(self, model: Model, masked: Sequence[bool], see: Any) -> None:
+        maker = Maker(see)
+        self.where = model.where
+        values = [maker.value(one.shape, one.time) for one in model.inputs]
+        masks = [
+            maker.value(one.shape[:2], one.time) if own else None
+            for one, own in zip(model.inputs, masked, strict=True)
+        ]
+        graph = model._graph
+        made = graph.run(maker, graph.fed(values, masks))
+        self.mask_slots = [None if mask is None else mask.slot for mask in masks]
+        # What a layer carries on must not be changed by who is given the output.
+        outputs = values_in(made)
+        names = _output_names(graph, made)
+        self.plan: Plan = maker.plan
+        self.named = dict(zip(names, outputs, strict=True))
+        self.several = len(outputs) > 1 or isinstance(made, Mapping)
+        self._only = None if self.several else outputs[0]
+
+    def output_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Give the shape of each output by name."""
+        return {name: value.shape for name, value in self.named.items()}
+
+    def run(
+        self, arrays: Sequence[Array], masks: Sequence[Array], before: State | None
+    ) -> tuple[Any, State]:
+        """Run all calls."""
+        slots = self.plan.slots.copy()
+        slots[: len(arrays)] = arrays
+        for place, mask in zip(self.mask_slots, masks, strict=True):
+            if place is not None:
+                slots[place] = mask
+        after: State = {}
+        for call in self.plan.calls:
+            call(slots, before, after)
+        return self.given(slots), after
+
+    def given(self, slots: list[Any], step: bool = False) -> Any:
+        """Give the outputs as arrays of their own."""
+        only = self._only
+        if only is not None:
+            array = slots[only.slot]
+            return array[:, 0].copy() if step and only.time else array.copy()
+        return {
+            name: (slots[v.slot][:, 0] if step and v.time else slots[v.slot]).copy()
+            for name, v in self.named.items()
+        }
+
+
+def _input(graph: Graph, layer: InputLayer) -> Input:
+    """Settle whether axis 1 of an input is time."""
+    shape = layer.shape
+    tokens = len(shape) == 2 and reads_tokens(graph, layer.name)
+    time = len(shape) >= 3 or (len(shape) == 2 and (shape[1] is None or (tokens and shape[1] != 1)))
+    dtype = np.dtype("float32")
+    written = layer.dtype if isinstance(layer.dtype, str) else "float32"
+    if written.startswith(("int", "uint", "bool")):
+        dtype = np.dtype(written)
+    return Input(layer.name, shape, dtype, time)
+
+
+def reads_tokens(graph: Graph, name: str) -> bool:
+    """Tell whether an input goes into an embedding."""
+    from seqstate.runtime.layers.embedding import EmbeddingLayer
+
+    if isinstance(graph, Sequential):
+        first = graph.layers[0] if graph.layers else None
+        if isinstance(first, Graph):
+            return reads_tokens(first, first.inputs[0].name)
+        return isinstance(first, EmbeddingLayer)
+    assert isinstance(graph, Functional)
+    for reader, calls in graph.calls.items():
+        layer = graph.layers[reader]
+        for args, _ in calls:
+            places = [ref.place[0] for ref in _refs(args)]
+            if name not in places:
+                continue
+            if isinstance(layer, EmbeddingLayer):
+                return True
+            if isinstance(layer, Graph) and reads_tokens(
+                layer, layer.inputs[min(places.index(name), len(layer.inputs) - 1)].name
+            ):
+                return True
+    return False
+
+
+def _refs(args: Any) -> list[Any]:
+    from seqstate.runtime.plan.arguments import Ref
+    from seqstate.runtime.plan.value import flat
+
+    return [one for one in flat(args) if isinstance(one, Ref)]
+
+
+def _output_names(graph: Graph, made: Any) -> list[str]:
+    """Name the outputs: by the dict that the model gives, or by the layers that make them."""
+    if isinstance(made, Mapping) and all(isinstance(one, Value) for one in made.values()):
+        return sorted(made)
+    if isinstance(graph, Functional):
+        names = list(values_or_names(mapped(lambda ref: ref.place[0], graph.outputs)))
+    else:
+        names = ["output"] * len(values_in(made))
+    found: list[str] = []
+    for name in names:
+        number = sum(one == name or one.startswith(f"{name}@") for one in found) + 1
+        found.append(name if number == 1 else f"{name}@{number}")
+    return found
+
+
+def values_or_names(nested: Any) -> list[Any]:
+    """Give the leaves in the order of `values_in`."""
+    from seqstate.runtime.plan.value import flat
+
+    return flat(nested)

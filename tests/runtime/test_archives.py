@@ -1,0 +1,243 @@
+"""Files that are cut, damaged or forged, and models that can't be run: each an error, no more."""
+
+import io
+import json
+import sys
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import seqstate
+from cases import data
+from runtime.saved import both, of_keras, outputs
+from runtime.zoo import X
+from seqstate.errors import DataError, SeqstateError
+
+K = keras.layers
+PARTS = ("metadata.json", "config.json", "model.weights.h5")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Give the bytes of an archive."""
+    path = tmp_path_factory.mktemp("whole") / "model.keras"
+    both("two layers")[0].save(path)
+    return path.read_bytes()
+
+
+def parts_of(archive):
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def written(parts, how=zipfile.ZIP_STORED):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", how) as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
+    return stream.getvalue()
+
+
+def load(content, tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(content)
+    return seqstate.load(path)
+
+
+def with_config(whole, change):
+    parts = parts_of(whole)
+    config = json.loads(parts["config.json"])
+    change(config)
+    return written({**parts, "config.json": json.dumps(config)})
+
+
+def with_weights(whole, change):
+    parts = parts_of(whole)
+    stream = io.BytesIO(parts["model.weights.h5"])
+    with h5py.File(stream, "r+") as file:
+        change(file)
+    return written({**parts, "model.weights.h5": stream.getvalue()})
+
+
+def first_layer(config):
+    return config["config"]["layers"][1]
+
+
+def put(file, name, *args, **how):
+    del file[name]
+    file.create_dataset(name, *args, **how)
+
+
+def _link(file, name, link):
+    del file[name]
+    file[name] = link
+
+
+KERNEL = "layers/lstm/cell/vars/0"
+FORGED_CONFIGS = {
+    "no class": lambda c: c.pop("class_name"),
+    "a list": lambda c: c.update(config=[1, 2]),
+    "units of text": lambda c: first_layer(c)["config"].update(units="5"),
+    "units below 0": lambda c: first_layer(c)["config"].update(units=-5),
+    "many units": lambda c: first_layer(c)["config"].update(units=1 << 30),
+    "a flag of text": lambda c: first_layer(c)["config"].update(return_sequences="yes"),
+    "layers that are none": lambda c: c["config"].update(layers=7),
+    "no layers": lambda c: c["config"].update(layers=[]),
+    "an input without a shape": lambda c: c["config"]["layers"][0]["config"].pop("batch_shape"),
+    "an input of text": lambda c: c["config"]["layers"][0]["config"].update(batch_shape="abc"),
+    "another width": lambda c: c["config"]["layers"][0]["config"].update(
+        batch_shape=[None, None, 9]
+    ),
+    "no weights": lambda c: first_layer(c).update(class_name="GRU"),
+}
+FORGED_WEIGHTS = {
+    "gone": lambda f: f.pop(KERNEL),
+    "of text": lambda f: put(f, KERNEL, data=np.array([b"a" * 9] * 4)),
+    "of objects": lambda f: put(f, KERNEL, (4, 20), h5py.vlen_dtype(np.float32)),
+    "never written": lambda f: put(f, KERNEL, (1 << 20, 1 << 12), "f4"),
+    "packed a million times": lambda f: put(
+        f, KERNEL, (1 << 15, 1 << 15), "f4", chunks=(1 << 10, 1 << 10), compression="gzip"
+    ),
+    "a link to elsewhere": lambda f: _link(f, KERNEL, h5py.SoftLink("/layers/gru/cell/vars/0")),
+    "a link to a file": lambda f: _link(f, KERNEL, h5py.ExternalLink("/etc/passwd", "/")),
+    "in another file": lambda f: put(
+        f, KERNEL, (4, 20), "f4", external=[("/etc/hostname", 0, 320)]
+    ),
+    "of another shape": lambda f: put(f, KERNEL, data=np.zeros((4, 21), "f4")),
+    "a group": lambda f: (f.pop(KERNEL), f.create_group(KERNEL)),
+}
+
+
+@pytest.mark.parametrize("change", FORGED_CONFIGS.values(), ids=FORGED_CONFIGS)
+def test_forged_configs(change, whole, tmp_path):
+    content = with_config(whole, change)
+    with pytest.raises(DataError):
+        load(content, tmp_path)
+
+
+@pytest.mark.parametrize("change", FORGED_WEIGHTS.values(), ids=FORGED_WEIGHTS)
+def test_forged_weights(change, whole, tmp_path):
+    content = with_weights(whole, change)
+    with pytest.raises(DataError, match="kernel"):
+        load(content, tmp_path)
+
+
+def test_sizes_are_checked_before_memory_is_taken(whole, tmp_path):
+    bomb = written({**parts_of(whole), "config.json": b" " * (1 << 28)}, zipfile.ZIP_DEFLATED)
+    assert len(bomb) < 1 << 20
+    with pytest.raises(DataError, match=r"config\.json claims 268,435,456 bytes"):
+        load(bomb, tmp_path)
+
+
+@pytest.mark.parametrize("deep", [300, 100_000])
+def test_deep_configs(deep, whole, tmp_path):
+    parts = parts_of(whole)
+    with pytest.raises(DataError, match="config"):
+        load(written({**parts, "config.json": "[" * deep + "]" * deep}), tmp_path)
+
+
+def test_other_files(tmp_path, whole):
+    with pytest.raises(DataError, match="is not there"):
+        seqstate.load(tmp_path / "none.keras")
+    with pytest.raises(DataError, match="is a directory"):
+        seqstate.load(tmp_path)
+    for content in (b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n" + b"a" * 99, b"text", whole[:999]):
+        with pytest.raises(DataError, match="no saved model, or it is damaged"):
+            load(content, tmp_path)
+    with pytest.raises(DataError, match="weights alone are no model"):
+        load(written({"model.weights.h5": parts_of(whole)["model.weights.h5"]}), tmp_path)
+    both("two layers")[0].save_weights(tmp_path / "m.weights.h5")
+    with pytest.raises(DataError, match="holds no whole model"):
+        seqstate.load(tmp_path / "m.weights.h5")
+
+
+@settings(
+    max_examples=400,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.data())
+def test_any_damage(whole, tmp_path, data):
+    """A part with bytes changed or cut is refused, or read as other numbers; nothing else."""
+    parts = parts_of(whole)
+    name = data.draw(st.sampled_from(PARTS[1:]))
+    content = bytearray(parts[name])
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(len(content) // 2, len(content)))]
+    try:
+        model = load(written({**parts, name: bytes(content)}), tmp_path)
+        model.run(X)
+    except SeqstateError:
+        pass
+
+
+def test_no_code_is_run(tmp_path):
+    model = keras.Sequential([K.Input((None, 4)), K.Lambda(lambda x: x * 2), K.GRU(3)])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(DataError, match=r'Lambda "lambda.*": holds code, and code of a file'):
+        seqstate.load(tmp_path / "model.keras")
+
+
+def test_a_class_that_could_be_imported_is_not(whole, tmp_path):
+    def change(config):
+        first_layer(config).update(
+            module="antigravity", class_name="Anything", registered_name="x>Anything"
+        )
+
+    with pytest.raises(DataError, match="the class x>Anything is not known"):
+        load(with_config(whole, change), tmp_path)
+    assert "antigravity" not in sys.modules
+
+
+def test_every_unknown_layer_is_listed(tmp_path):
+    x = keras.Input((8, 4))
+    y = K.UpSampling1D(2)(K.GRU(3, return_sequences=True)(K.Cropping1D(1)(x)))
+    inner = keras.Sequential(
+        [K.Input((12, 3)), K.ConvLSTM1D(2, 1)] if 0 else [K.Input((12, 3)), K.SeparableConv1D(2, 3)]
+    )
+    keras.Model(x, keras.ops.cumsum(inner(y), axis=-1)).save(tmp_path / "model.keras")
+    with pytest.raises(DataError) as found:
+        seqstate.load(tmp_path / "model.keras")
+    text = str(found.value)
+    for kind in ("Cropping1D", "UpSampling1D", "SeparableConv1D", "Cumsum"):
+        assert text.count(f'{kind} "') == 1
+    assert "docs/concepts/runtime.md" in text
+
+
+LEGACY = (
+    *("keras LSTM", "GRU, reset before", "cells of Keras", "both ways", "nested", "shared"),
+    *("layer for each part", "RWA", "learned start", "masks_in_a_graph", "starts_from_another"),
+    *("coupled", "both ways, ours", "BatchNormalization", "Normalization", "causal", "merged"),
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", LEGACY)
+def test_legacy_files(name, tmp_path):
+    model, _, x = both(name)
+    model.save(tmp_path / "model.h5")
+    loaded = seqstate.load(tmp_path / "model.h5")
+    found = outputs(loaded.run(x)[0])
+    for one, other in zip(found, of_keras(model, x), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_the_fingerprint_is_of_the_model(whole, tmp_path):
+    model, loaded, _ = both("two layers")
+    assert len(loaded.fingerprint) == 32
+    again = load(whole, tmp_path)
+    assert again.fingerprint == loaded.fingerprint
+    other = with_weights(whole, lambda f: put(f, KERNEL, data=data(4, 20)))
+    assert load(other, tmp_path).fingerprint != loaded.fingerprint
+    renamed = with_config(whole, lambda c: first_layer(c)["config"].update(name="other"))
+    assert load(renamed, tmp_path).fingerprint != loaded.fingerprint
+    trained = with_config(whole, lambda c: first_layer(c)["config"].update(dropout=0.5, seed=3))
+    assert load(trained, tmp_path).fingerprint == loaded.fingerprint
+    assert model.name == loaded.name
