@@ -1,4 +1,4 @@
-"""The command line: `seqstate tour`, `trace`, `forecast`, `doctor` and `state`.
+"""The command line: `seqstate tour`, `trace`, `forecast`, `stream`, `doctor` and `state`.
 
 No framework is imported here, so that `seqstate --help` answers at once.
 """
@@ -202,6 +202,83 @@ def forecast(
     wanted = Wanted(time, target, series, tuple(covariate or ()), time_format)
     options = Options(horizon, method, season, interval, quick, fill, seed)
     run_forecast(_console(), data, wanted, options, out)
+
+
+@app.command()
+def stream(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL.keras", help="A saved model, .keras or .h5.")
+    ],
+    key: Annotated[
+        str, typer.Option("--key", metavar="FIELD", help="The field that names the source.")
+    ],
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="URL",
+            help="sqlite:///states.db or redis://localhost:6379/0; without it, states end with "
+            "the program.",
+        ),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--field",
+            metavar="NAME",
+            help="A field of the sample, a number or a list of them; repeat it, in the order of "
+            'the features. By default "sample", or all other fields as the first line has them.',
+        ),
+    ] = None,
+    sequence: Annotated[
+        str | None,
+        typer.Option(
+            "--sequence",
+            metavar="FIELD",
+            help="The field of a number that counts the lines of a key: lines that come again "
+            "are answered again, and not applied twice.",
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002
+        str, typer.Option("--format", metavar="NAME", help="ndjson, csv, or auto.")
+    ] = "auto",
+    state: Annotated[bool, typer.Option("--state", help="Write the states too.")] = False,
+    on_error: Annotated[
+        str,
+        typer.Option(
+            "--on-error", metavar="WHAT", help="What to do at a bad line: stop, or skip it."
+        ),
+    ] = "stop",
+    durability: Annotated[
+        str | None,
+        typer.Option("--durability", metavar="NAME", help="full, normal or none; of the store."),
+    ] = None,
+    max_live: Annotated[
+        int | None,
+        typer.Option("--max-live", metavar="N", help="Keys in memory at most; all, if left out."),
+    ] = None,
+    keep: Annotated[
+        int,
+        typer.Option(
+            "--keep", metavar="N", help="Outputs kept of each key, for lines that come again."
+        ),
+    ] = 16,
+    every: Annotated[
+        float,
+        typer.Option("--every", metavar="SECONDS", help="Between two rates; 0 for none."),
+    ] = 10.0,
+) -> None:
+    """Push lines through a model, with a state of its own for each key.
+
+    Reads NDJSON or CSV from standard input. Writes a line of JSON for each, when its state is in
+    the store: the key and the outputs. Ends cleanly on SIGTERM. No framework is loaded.
+    """
+    from seqstate.commands.stream import Options, run_stream
+    from seqstate.commands.stream_lines import Fields
+
+    fields = Fields(key, sequence, field or [])
+    options = Options(store, fields, format, durability, state, on_error, max_live, keep, every)
+    run_stream(model, options)
 
 
 @app.command()

@@ -40,6 +40,13 @@ class UnknownLayerError(SeqstateError, KeyError):
         return Exception.__str__(self)
 
 
+class UnknownKeyError(SeqstateError, KeyError):
+    """Streams were asked for a key, or for a bookmark of one, that they don't have."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+
 class MissingPackageError(SeqstateError, ImportError):
     """A package that is optional for the library is needed here and not installed."""
 

@@ -17,6 +17,8 @@ from seqstate.runtime.time_axis import input_of
 from seqstate.state import State
 
 if TYPE_CHECKING:
+    from seqstate.runtime.streams import Streams
+    from seqstate.stores import Store
     from seqstate.traces import Trace
 
 
@@ -152,6 +154,29 @@ class Model:
             self._check_state(state, len(slots[0]))
             raise error
         return self._plain.given(slots, step=True), after
+
+    def streams(
+        self,
+        store: str | Store | None = None,
+        durability: str | None = None,
+        max_live: int | None = None,
+        keep_outputs: int = 1,
+    ) -> Streams:
+        """Hold one state for each key: `push(key, sample)` moves it. See `Streams`.
+
+        Args:
+            store: a URL such as `"sqlite:///states.db"`, a store, or None for memory.
+            durability: what a push that returned survives: "full", "normal" or "none".
+            max_live: how many keys are in memory at most.
+            keep_outputs: of how many pushes of a key the outputs are kept, for pushes that come
+                again.
+
+        Raises:
+            ArgumentError: the model can't be run a step at a time; `why_no_step` says why.
+        """
+        from seqstate.runtime.streams import Streams
+
+        return Streams(self, store, durability, max_live, keep_outputs)
 
     # What it did
 

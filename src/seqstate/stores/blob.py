@@ -101,12 +101,12 @@ class Layout:
             parts.append(array.astype(_FLOAT, copy=False).tobytes())
         return self.pack_raw(b"".join(parts), extra, where)
 
-    def pack_raw(self, raw: bytes, extra: Mapping[str, Any], where: str = "pack") -> bytes:
+    def pack_raw(self, raw: bytes, extra: Mapping[str, Any] | bytes, where: str = "pack") -> bytes:
         """Give the bytes of a state whose arrays stand in `raw` already, in the spec's order."""
         if len(raw) != self._bytes:
             raise self._mismatch(where, f"the row has {len(raw):,} bytes")
         try:
-            more = _json(extra) if extra else b"{}"
+            more = extra if isinstance(extra, bytes) else _json(extra)
         except (TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(
                 message(where, f"extra can't be written as JSON: {error}.", "Pass plain values.")

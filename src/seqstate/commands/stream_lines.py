@@ -1,0 +1,175 @@
+"""The lines of `seqstate stream`: NDJSON or CSV, each a push."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from seqstate.errors import ArgumentError, DataError, message
+
+if TYPE_CHECKING:
+    from seqstate.runtime.model import Model
+
+FORMATS = ("auto", "ndjson", "csv")
+# The field of a line that holds a whole sample.
+SAMPLE = "sample"
+_SEPARATORS = ",;\t"
+_SHOWN = 60
+
+
+class Push(NamedTuple):
+    """What one line asks for.
+
+    Attributes:
+        line: its number, from 1.
+        key: the source.
+        sample: a list of numbers; a dict of them by name for several inputs.
+        sequence: the number of the push, or None.
+    """
+
+    line: int
+    key: str
+    sample: Any
+    sequence: int | None
+
+
+@dataclass
+class Fields:
+    """Where in a line things stand.
+
+    Attributes:
+        key: the field of the key.
+        sequence: the field of the sequence number, or None.
+        sample: the fields that make up the sample, in order; empty: `sample`, or all others, in
+            the order of the first line.
+    """
+
+    key: str
+    sequence: str | None = None
+    sample: list[str] = field(default_factory=list)
+
+
+class Lines:
+    """Reads lines, one by one.
+
+    Args:
+        model: that the samples are for.
+        fields: where things stand.
+        form: one of `FORMATS`.
+    """
+
+    def __init__(self, model: Model, fields: Fields, form: str = "auto") -> None:
+        if form not in FORMATS:
+            raise ArgumentError(
+                message("seqstate stream", f"the format is {form!r}.", f"Pass one of {FORMATS}.")
+            )
+        self._fields = fields
+        self._form = form
+        self._several = [one.name for one in model.inputs] if len(model.inputs) > 1 else []
+        self._columns: list[str] | None = None
+        self._separator = ","
+        self._number = 0
+
+    def read(self, line: bytes) -> Push | None:
+        """Read a line; None where it holds no push: it is empty, or the header of a CSV.
+
+        Raises:
+            DataError: it can't be read; the message says the line number, from 1.
+        """
+        self._number += 1
+        try:
+            text = line.decode("utf-8-sig" if self._number == 1 else "utf-8").strip("\r\n")
+        except UnicodeDecodeError as error:
+            raise self._wrong("it is no UTF-8", line) from error
+        if not text.strip():
+            return None
+        if self._form == "auto":
+            self._form = "ndjson" if text.lstrip().startswith("{") else "csv"
+        record = self._json(text) if self._form == "ndjson" else self._csv(text)
+        return None if record is None else self._push(record, text)
+
+    def _push(self, record: dict[str, Any], text: str) -> Push:
+        fields = self._fields
+        if fields.key not in record:
+            raise self._wrong(f"it has no field {fields.key!r}", text)
+        key = record[fields.key]
+        if isinstance(key, int) and not isinstance(key, bool):
+            key = str(key)
+        if not isinstance(key, str) or not key:
+            raise self._wrong(f"the key {key!r} is no text", text)
+        number = None
+        if fields.sequence is not None:
+            number = record.get(fields.sequence)
+            if isinstance(number, str) and number.isdecimal():
+                number = int(number)
+            if type(number) is not int or number < 0:
+                raise self._wrong(f"{fields.sequence} is {number!r}, no whole number from 0", text)
+        if self._several:
+            sample: Any = {name: self._numbers(record, [name], text) for name in self._several}
+        else:
+            sample = self._numbers(record, self._sample_fields(record), text)
+        return Push(self._number, key, sample, number)
+
+    def _sample_fields(self, record: dict[str, Any]) -> list[str]:
+        """Settle with the first line which fields are the sample."""
+        fields = self._fields
+        if not fields.sample:
+            taken = (fields.key, fields.sequence)
+            others = [name for name in record if name not in taken]
+            fields.sample = [SAMPLE] if SAMPLE in record else others
+        return fields.sample
+
+    def _numbers(self, record: dict[str, Any], names: Sequence[str], text: str) -> list[float]:
+        found: list[float] = []
+        for name in names:
+            if name not in record:
+                raise self._wrong(f"it has no field {name!r}", text)
+            value = record[name]
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, str):
+                    try:
+                        one = float(one)
+                    except ValueError:
+                        raise self._wrong(f"{name} is {one!r}, no number", text) from None
+                if not isinstance(one, int | float) or not math.isfinite(one):
+                    raise self._wrong(f"{name} is {one!r}, no number", text)
+                found.append(one)
+        return found
+
+    def _json(self, text: str) -> dict[str, Any]:
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._wrong(f"it is no JSON ({error})", text) from error
+        if not isinstance(record, dict):
+            raise self._wrong("it is no JSON object", text)
+        return record
+
+    def _csv(self, text: str) -> dict[str, Any] | None:
+        if self._columns is None:
+            self._separator = max(_SEPARATORS, key=text.count)
+        values = [one.strip() for one in next(csv.reader([text], delimiter=self._separator))]
+        if self._columns is None:
+            self._columns = values
+            if self._fields.key not in values:
+                raise self._wrong(f"the header has no column {self._fields.key!r}", text)
+            return None
+        if len(values) != len(self._columns):
+            raise self._wrong(
+                f"it has {len(values)} values, and the header {len(self._columns)}", text
+            )
+        return dict(zip(self._columns, values, strict=True))
+
+    def _wrong(self, what: str, text: str | bytes) -> DataError:
+        shown = repr(text[:_SHOWN]) + (" ..." if len(text) > _SHOWN else "")
+        return DataError(
+            message(
+                f"line {self._number}",
+                f"{what}: {shown}.",
+                "Mend it, or pass --on-error skip to leave such lines out.",
+            )
+        )

@@ -1,0 +1,5 @@
+"""Streams: one state for each key, kept through anything that ends the process."""
+
+from seqstate.runtime.streams.streams import Streams
+
+__all__ = ["Streams"]

@@ -1,0 +1,177 @@
+"""`Stepping`: the steps of a model, with states and outputs as flat lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isnan, prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seqstate import state as states
+from seqstate.errors import ArgumentError, InputError, message
+from seqstate.runtime.streams.places import Array
+from seqstate.state import State
+
+if TYPE_CHECKING:
+    from seqstate.runtime.inputs import Input
+    from seqstate.runtime.model import Model
+
+# Names with the place of a leaf, or with more of the same.
+Nesting = list[tuple[str, Any]]
+
+
+class Stepping:
+    """Makes steps of a model.
+
+    Attributes:
+        model: whose steps they are.
+        paths: of the states, such as `lstm/h`, in the order of the spec.
+        start: of each state the row that a new key starts from, `[1, *sizes]`.
+        width: how many numbers the outputs of one row are.
+    """
+
+    def __init__(self, model: Model) -> None:
+        """Take a model.
+
+        Raises:
+            ArgumentError: it can't be stepped.
+        """
+        if model.why_no_step is not None:
+            raise ArgumentError(
+                message(
+                    f'streams of "{model.name}"',
+                    model.why_no_step,
+                    "Use model.run on whole sequences, or a model that reads in one direction.",
+                )
+            )
+        self.model = model
+        for one in model.inputs:
+            if None in one.shape[2 if one.time else 1 :]:
+                raise ArgumentError(
+                    message(
+                        f'streams of "{model.name}"',
+                        f"the input {one.name!r} has shape {one.shape}: a sample of it has no "
+                        "fixed size.",
+                        "Build the model with a fixed number of features.",
+                    )
+                )
+        flat = states.flatten(model.initial_state(1))
+        self.paths = list(states.flatten(model.state_spec))
+        self.start = [np.asarray(flat[path]) for path in self.paths]
+        self._names = [tuple(path.split("/")) for path in self.paths]
+        self._nesting = _nesting(model.state_spec, {path: i for i, path in enumerate(self.paths)})
+        self._inputs = [one.name for one in model.inputs]
+        outputs, _ = model.step(
+            self.given([np.zeros((1, *sample_sizes(one)), one.dtype) for one in model.inputs]),
+            self.nested(self.start),
+        )
+        self._outputs = list(outputs) if isinstance(outputs, Mapping) else None
+        made = [outputs] if self._outputs is None else list(outputs.values())
+        self._sizes = [one.shape[1:] for one in made]
+        self.width = sum(map(prod, self._sizes))
+
+    # Lists and what the model takes and gives
+
+    def given(self, x: Sequence[Array]) -> Any:
+        """Give the arrays of the inputs as the model takes them."""
+        return x[0] if len(x) == 1 else dict(zip(self._inputs, x, strict=True))
+
+    def named(self, outputs: Sequence[Any]) -> Any:
+        """Give the arrays of the outputs as the model gives them."""
+        if self._outputs is None:
+            return outputs[0]
+        return dict(zip(self._outputs, outputs, strict=True))
+
+    def first(self, outputs: Sequence[Array]) -> Any:
+        """Give the first row of the outputs as the model gives them."""
+        if self._outputs is None:
+            return outputs[0][0]
+        return {name: one[0] for name, one in zip(self._outputs, outputs, strict=True)}
+
+    def listed(self, outputs: Any) -> list[Array]:
+        """Give what the model gave as a list."""
+        return [outputs] if self._outputs is None else [outputs[name] for name in self._outputs]
+
+    def nested(self, leaves: Sequence[Any]) -> State:
+        """Give the states by name."""
+        return _nest(self._nesting, leaves)
+
+    def leaves(self, state: State) -> list[Array]:
+        """Give the states of the spec, in its order."""
+        found = []
+        for names in self._names:
+            leaf = state
+            for name in names:
+                leaf = leaf[name]
+            found.append(leaf)
+        return found  # type: ignore[return-value]
+
+    # Steps
+
+    def step(self, x: Sequence[Array], leaves: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Make one step of a batch: the outputs and the states after it."""
+        outputs, state = self.model.step(self.given(x), self.nested(leaves))
+        return self.listed(outputs), self.leaves(state)
+
+    def check(self, leaves: Sequence[Array], keys: Sequence[str], where: str) -> None:
+        """Refuse states that are no numbers.
+
+        Raises:
+            InputError: NaN in a state.
+        """
+        for path, leaf in zip(self.paths, leaves, strict=True):
+            # Squares are never negative, so their sum is NaN only where a value is.
+            if isnan(np.vdot(leaf, leaf)):
+                row = int(np.isnan(leaf.reshape(len(leaf), -1)).any(axis=1).argmax())
+                raise InputError(
+                    message(
+                        where,
+                        f"key {keys[row]!r}: the step made NaN in the state {path}. No state was "
+                        "moved.",
+                        "Look at state(key) and at the sample: they are too large for the model.",
+                    )
+                )
+
+    def flat(self, outputs: Sequence[Array]) -> Array:
+        """Give the outputs of a batch as one array `[batch, width]`."""
+        parts = [one.reshape(len(one), -1) for one in outputs]
+        found: Array = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return found
+
+    def unflat(self, flat: Array) -> list[Array]:
+        """Give the outputs of a batch that `flat` made one array of."""
+        outputs, start = [], 0
+        for sizes in self._sizes:
+            end = start + prod(sizes)
+            outputs.append(flat[:, start:end].reshape(-1, *sizes))
+            start = end
+        return outputs
+
+    def empty_outputs(self, pushes: int) -> list[Array]:
+        """Make room for the outputs of several pushes."""
+        return [np.empty((pushes, *sizes), np.float32) for sizes in self._sizes]
+
+
+def sample_sizes(one: Input) -> tuple[int, ...]:
+    """Give the sizes of one sample of an input: a time step of it, or all where it has no time."""
+    return tuple(size or 0 for size in one.shape[2 if one.time else 1 :])
+
+
+def _nesting(spec: Mapping[str, Any], place: Mapping[str, int], prefix: str = "") -> Nesting:
+    return [
+        (
+            name,
+            _nesting(inner, place, f"{prefix}{name}/")
+            if isinstance(inner, Mapping)
+            else place[f"{prefix}{name}"],
+        )
+        for name, inner in spec.items()
+    ]
+
+
+def _nest(nesting: Nesting, leaves: Sequence[Any]) -> State:
+    return {
+        name: leaves[inner] if type(inner) is int else _nest(inner, leaves)
+        for name, inner in nesting
+    }
