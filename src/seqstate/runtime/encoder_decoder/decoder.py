@@ -38,6 +38,8 @@ class Encoder:
     def __init__(self, config: Config, weights: Weights, making: Making, gives: str) -> None:
         self.tokens = config.whole("tokens") if config.has("tokens") else None
         embedding = embedding_of(config, weights, making)
+        if embedding is not None and config.has("padding"):
+            embedding.masked = config.whole("padding", least=0)
         layers = stack_of(config, weights, making)
         self.ready = not making.refused
         if not self.ready:
@@ -124,6 +126,10 @@ class Decoder:
             features += encoded
         self.stack = ByStep(self.layers, features, making, self.config)
         self.spec = self.stack.spec
+        last = recurrent(self.layers)[-1].name
+        self._looks_with = next(
+            path for path in states.flatten(self.spec) if path.startswith(f"{last}/")
+        )
         size = self.stack.units
         if self.attention is not None and not self._looks_before:
             size = self.attention.units
@@ -156,8 +162,7 @@ class Decoder:
             inputs = previous.astype(np.float32, copy=False)
         looked = None
         if self.attention is not None and self.attention.before_step:
-            query = next(leaf for _, leaf in states.leaves(list(state.values())[-1]))
-            context, looked = self.attention.look(query, memory)
+            context, looked = self.attention.look(states.flatten(state)[self._looks_with], memory)
             inputs = np.concatenate([inputs, context], axis=-1)
         outputs, after = self.stack(inputs, state)
         if self.attention is not None and not self.attention.before_step:

@@ -61,10 +61,12 @@ def best(scores: Array, _: int) -> Array:
 
 def drawn_by(chances: Array, how: Settings) -> Pick:
     """Make a pick that draws tokens by their probability, `chances` `[batch, time]` deciding."""
+    temperature, top_p, _ = how.numbers
 
     def pick(scores: Array, i: int) -> Array:
         chance = chances[:, i][:, None]
-        scores = scores / np.float32(how.temperature)
+        # The best one is 0 at any temperature, so that the others alone can leave the range.
+        scores = (scores - scores.max(axis=-1, keepdims=True)) / temperature
         tokens = None
         if how.top_k is not None or how.top_p is not None:
             tokens = _best(scores, how.top_k or scores.shape[-1])
@@ -72,7 +74,7 @@ def drawn_by(chances: Array, how: Settings) -> Pick:
         weights = softmax(scores)
         if how.top_p is not None:
             better = np.add.accumulate(weights, axis=-1) - weights
-            weights = np.where(better < np.float32(how.top_p), weights, np.float32(0))
+            weights = np.where(better < top_p, weights, np.float32(0))
         up_to = np.add.accumulate(weights, axis=-1)
         place = (up_to <= chance * up_to[:, -1:]).sum(axis=-1)
         # Rounding may reach the end, where nothing is left to draw.
@@ -113,7 +115,7 @@ def beam_search(decoder: Speaker, state: State, memory: State, length: int, how:
         ends = np.zeros(token.shape, bool)
         if decoder.stop is not None:
             ends = token == decoder.stop
-            whole = np.where(ends, penalized(likely, i + 1), WORST)
+            whole = np.where(ends & _there(likely), penalized(likely, i + 1), WORST)
             found = _best_of(found, (sentences, np.full_like(token, i + 1), whole), width)
         still = np.where(ends, WORST, likely)
         kept = _best(still, width)
@@ -125,9 +127,21 @@ def beam_search(decoder: Speaker, state: State, memory: State, length: int, how:
         i += 1
     # Those that have not stopped are whole if the end was reached.
     rest = penalized(chances, length) if i == length else np.full_like(chances, WORST)
-    rest = np.where(chances > WORST / 2, rest, WORST)
+    rest = np.where(_there(chances), rest, WORST)
     last = _best_of(found, (begun, np.full((batch, width), length, np.int32), rest), width)
-    return Found(last[0], last[1], last[2], None)
+    sentences, lengths, scores = last
+    there = _there(scores)
+    return Found(
+        np.where(there[:, :, None], sentences, decoder.filler),
+        np.where(there, lengths, 0),
+        np.where(there, scores, np.float32("-inf")),
+        None,
+    )
+
+
+def _there(scores: Array) -> Array:
+    """Tell which are scores of sentences, and which only fill up the beams."""
+    return scores > WORST / 2
 
 
 def _best(scores: Array, many: int) -> Array:

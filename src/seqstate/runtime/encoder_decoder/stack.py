@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from seqstate import state as states
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
@@ -51,6 +53,10 @@ def returning(layers: list[Layer], last: str) -> None:
                 one.zero_masked = False
 
 
+def _turned(sequence: Array) -> Array:
+    return np.ascontiguousarray(sequence[:, ::-1])
+
+
 class Whole:
     """Runs layers over whole sequences, and gives the states that they end in.
 
@@ -70,7 +76,11 @@ class Whole:
             made = layer.call(maker, x)
             if isinstance(layer, Recurrent | BidirectionalLayer):
                 self._states[layer.name] = made["state"]
+                backwards = isinstance(layer, Recurrent) and layer.backwards
+                turn = backwards and "sequence" in made
                 made = made.get("sequence", made.get("output"))
+                if turn:  # the mask is in the order of time, and so is what goes on
+                    made = maker.emit(_turned, made, shape=made.shape, mask=x.mask)
             x = made
         self._plan, self._given = maker.plan, x
 

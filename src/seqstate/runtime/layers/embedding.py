@@ -15,17 +15,17 @@ from seqstate.runtime.plan.maker import Maker
 
 
 class EmbeddingLayer(Layer):
-    """`Embedding`, and `TokenEmbedding` of the encoder-decoders, which masks another token."""
+    """`Embedding`.
+
+    Attributes:
+        masked: the token that does not count, or None.
+    """
 
     def __init__(self, config: Config, weights: Weights, making: Making) -> None:
         super().__init__(config, weights, making)
-        ours = config.kind.startswith("seqstate>")
-        tokens = config.whole("tokens" if ours else "input_dim")
-        size = config.whole("size" if ours else "output_dim")
+        tokens, size = config.whole("input_dim"), config.whole("output_dim")
         self.table = self.weight(weights.arrays("embeddings"), 0, "embeddings", (tokens, size))
         self.masked: int | None = 0 if config.flag("mask_zero") else None
-        if ours:
-            self.masked = config.whole("padding", least=0) if config.has("padding") else None
 
     def apply(self, ids: Array) -> Array:
         """Give a row of the table for each id.

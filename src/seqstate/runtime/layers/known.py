@@ -74,5 +74,4 @@ KNOWN: dict[str, type[Layer]] = {
     "TimeDistributed": TimeDistributedLayer,
     "UnitNormalization": UnitNormalizationLayer,
     "seqstate>Bidirectional": BidirectionalLayer,
-    "seqstate>TokenEmbedding": EmbeddingLayer,
 }
