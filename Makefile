@@ -36,6 +36,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/fit.py
+	$(BIN)/python benchmarks/stream.py
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .

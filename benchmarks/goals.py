@@ -32,6 +32,12 @@ FIT = {
     ("tensorflow", "small"): 2.0,
 }
 
+# How many times as long a step takes elsewhere, at least; how many million samples a second; which
+# part of what the store alone does.
+STREAM_STEP = {"Keras on JAX, predict_on_batch": 20.0, "ONNX Runtime": 1.0}
+STREAM_MILLIONS = 1.0
+STREAM_STORED = 0.5
+
 
 @dataclass(frozen=True)
 class Verdict:

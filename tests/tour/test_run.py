@@ -67,5 +67,11 @@ def test_its_scores_are_those_of_the_table_and_the_verdict_agrees(toured):
 
 
 def test_it_says_what_the_data_are_and_what_was_checked(toured):
-    for said in ("return_sequences=True", "h = o * tanh(c)", "2010-03-14 03:00", "1981 to 2010"):
+    for said in (
+        "return_sequences=True",
+        "h = o * tanh(c)",
+        "2010-03-14 03:00",
+        "1981 to 2010",
+        "killed on purpose",
+    ):
         assert said in toured[1]

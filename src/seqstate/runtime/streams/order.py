@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from seqstate.errors import ArgumentError, message
-from seqstate.runtime.streams.places import NO_NUMBER, Places, Rows
-
-_LARGEST = 2**62
+from seqstate.runtime.streams.places import LARGEST_NUMBER, NO_NUMBER, Places, Rows
 
 
 @dataclass
@@ -68,7 +66,7 @@ def checked_numbers(
         elif (
             not isinstance(number, int | np.integer)
             or isinstance(number, bool)
-            or not 0 <= number < _LARGEST
+            or not 0 <= number < LARGEST_NUMBER
         ):
             raise ArgumentError(
                 message(

@@ -14,6 +14,7 @@ Rows = npt.NDArray[np.int64]
 
 # The number of a key that none was given for.
 NO_NUMBER = -1
+LARGEST_NUMBER = 2**62
 
 
 @dataclass

@@ -1,12 +1,11 @@
 """`Records`: all that is known of a key, as the bytes that a store keeps.
 
 The state is that of `seqstate.stores.blob`. Its extra holds the sequence number, the outputs that
-are kept, and the bookmarks, arrays as base64 of their bytes.
+are kept as base64 of their bytes, and the bookmarks, each such a state in itself.
 """
 
 from __future__ import annotations
 
-import binascii
 import json
 from base64 import b64decode
 from binascii import b2a_base64
@@ -16,9 +15,16 @@ from typing import Any
 import numpy as np
 
 from seqstate.errors import DataError, message
-from seqstate.runtime.streams.places import NO_NUMBER, Array, Places, empty
+from seqstate.runtime.streams.places import (
+    LARGEST_NUMBER,
+    NO_NUMBER,
+    Array,
+    Places,
+    empty,
+)
 from seqstate.state import Spec
 from seqstate.stores.blob import Layout
+from seqstate.stores.migration import enclose, enclosed
 
 # From name to where the key stood, one row each.
 Bookmarks = Mapping[str, Places]
@@ -51,7 +57,7 @@ class Records:
         extras = self._extras(places)
         for i, key in enumerate(keys):
             if key in marks:
-                own = {name: self._mark(place) for name, place in marks[key].items()}
+                own = {name: self._mark(name, place) for name, place in marks[key].items()}
                 extras[i] = _with_bookmarks(extras[i], own)
         return list(map(self._layout.pack_raw, raw, extras, keys))
 
@@ -69,7 +75,7 @@ class Records:
                 extras.append(b"{}")
             else:
                 text = b2a_base64(outputs[end - count * size : end], newline=False)
-                extras.append(b'{"sequence":%d,"outputs":"%s"}' % (number, text))
+                extras.append(b'{"sequence":%d,"kept":%d,"outputs":"%s"}' % (number, count, text))
         return extras
 
     def unpack(
@@ -91,7 +97,9 @@ class Records:
                     self._read_extra(places, i, extra)
                     found = extra.get("bookmarks", {})
                     if found:
-                        marks[key] = {name: self._read_mark(one) for name, one in found.items()}
+                        marks[key] = {
+                            name: self._read_mark(name, mark) for name, mark in found.items()
+                        }
                 except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
                     raise _damaged(key) from error
         return places, marks
@@ -107,28 +115,26 @@ class Records:
         number = extra.get("sequence")
         if number is None:
             return
-        outputs = _array(extra["outputs"]).reshape(-1, self._width)
-        if type(number) is not int or number < 0 or len(outputs) > number + 1:
+        if type(number) is not int or not 0 <= number < LARGEST_NUMBER:
             raise ValueError
         places.number[row] = number
-        outputs = outputs[max(0, len(outputs) - self._room) :]
-        numbers = np.arange(number - len(outputs) + 1, number + 1)
-        places.keep_outputs(np.full(len(outputs), row), numbers, outputs)
+        outputs = np.frombuffer(b64decode(extra["outputs"], validate=True), "<f4")
+        if outputs.size != extra["kept"] * self._width:
+            return  # of an older model, before the state was migrated
+        count = min(extra["kept"], number + 1, self._room)
+        if count > 0:
+            numbers = np.arange(number - count + 1, number + 1)
+            kept = outputs.reshape(-1, self._width)[-count:]
+            places.keep_outputs(np.full(count, row), numbers, kept)
 
-    def _mark(self, place: Places) -> dict[str, Any]:
-        made: dict[str, Any] = {
-            "state": b2a_base64(_side_by_side(place)[0], newline=False).decode()
-        }
-        return made | json.loads(self._extras(place)[0])
+    def _mark(self, name: str, place: Places) -> dict[str, str]:
+        return enclose(self.pack([name], place, {})[0])
 
-    def _read_mark(self, mark: Mapping[str, Any]) -> Places:
-        place = empty(1, self._start, self._room, self._width)
-        raw = memoryview(b64decode(mark["state"], validate=True))
-        if len(raw) != sum(4 * leaf.size for leaf in place.leaves):
+    def _read_mark(self, name: str, mark: Mapping[str, Any]) -> Places:
+        data = enclosed(mark)
+        if data is None:
             raise ValueError
-        self._fill(place, 0, raw)
-        self._read_extra(place, 0, mark)
-        return place
+        return self.unpack([name], [data])[0]
 
 
 def _side_by_side(places: Places) -> list[bytes]:
@@ -143,13 +149,6 @@ def _side_by_side(places: Places) -> list[bytes]:
 
 def _with_bookmarks(extra: bytes, marks: Mapping[str, Any]) -> bytes:
     return json.dumps(json.loads(extra) | {"bookmarks": marks}).encode()
-
-
-def _array(text: str) -> Array:
-    try:
-        return np.frombuffer(b64decode(text, validate=True), "<f4").astype(np.float32)
-    except binascii.Error as error:
-        raise ValueError from error
 
 
 def _damaged(key: str) -> DataError:

@@ -138,7 +138,7 @@ class LiveRows:
         """Replace where some rows stand."""
         self.put_leaves(rows, places.leaves)
         self.number[rows], self.count[rows] = places.number, places.count
-        if self._kept is None and places.kept.shape[1]:
+        if self._kept is None and (places.number != NO_NUMBER).any():
             self._kept = np.zeros((len(self.number), self.room, self.width), np.float32)
         if self._kept is not None:
             places.make_room(self.room)
