@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqstate.errors import DataError, SeqstateError, message
 from seqstate.runtime.archive import Saved, read_saved
 from seqstate.runtime.archive.config import Config
-from seqstate.runtime.encoder_decoder.model import EncoderDecoder
 from seqstate.runtime.layers.graph import Model as Graph
 from seqstate.runtime.layers.making import Making
 from seqstate.runtime.model import Model
+
+if TYPE_CHECKING:
+    from seqstate.runtime.encoder_decoder.model import EncoderDecoder
 
 # What a config says of training, of the session that wrote it, or of nothing that is computed.
 _BESIDE = (
@@ -78,6 +80,8 @@ def _made(saved: Saved, where: str) -> Model | EncoderDecoder:
     config = Config(saved.config, where)
     making = Making()
     if config.kind == "seqstate>EncoderDecoder":
+        from seqstate.runtime.encoder_decoder.model import EncoderDecoder
+
         made = EncoderDecoder(config, saved.weights, making)
         making.finish(where)
         made.fingerprint = _fingerprint(saved)

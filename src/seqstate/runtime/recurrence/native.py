@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,12 +42,11 @@ class NativeCell:
         self.spec: Mapping[str, Any] = dict.fromkeys(names.states, (self.units,))
         self.gates: Mapping[str, Any] = dict.fromkeys(names.gates, (self.units,))
         self._kept = len(names.gates) + (names is GRU and reset_after)
-        self._cell = native.module().Cell(
+        cell = native.module().Cell(
             kind, activation, recurrent_activation, reset_after, dict(weights)
         )
-        self._run = self._cell.run
+        self._run, self._step = cell.run, cell.step
         self._has_c = names is LSTM
-        self._held = _Held()
 
     def start(self) -> State:
         """See `Cell`."""
@@ -90,30 +88,11 @@ class NativeCell:
 
     def step(self, x: Array, state: State) -> State:
         """Make one step of `[batch, 1, features]`; what streams spend their time in."""
-        held = self._held
-        h = state["h"]
-        if held.shape != h.shape:
-            held.hold(self._cell, h.shape, self._has_c)
-        np.copyto(held.h, h)
-        if not self._has_c:
-            held.step(x[:, 0])
-            return {"h": held.h.copy()}
-        np.copyto(held.c, state["c"])
-        held.step(x[:, 0])
-        return {"h": held.h.copy(), "c": held.c.copy()}
-
-
-class _Held(threading.local):
-    """A state in one place, that one thread steps: it costs less than to name new arrays."""
-
-    shape: tuple[int, ...] | None = None
-
-    def hold(self, cell: Any, shape: tuple[int, ...], has_c: bool) -> None:
-        """Make room for a state of another shape."""
-        self.shape = shape
-        self.h: Array = np.zeros(shape, np.float32)
-        self.c: Array = np.zeros(shape, np.float32) if has_c else None
-        self.step = native.module().Stepper(cell, self.h, self.c).step
+        if self._has_c:
+            h, c = self._step(x[:, 0], state["h"], state["c"])
+            return {"h": h, "c": c}
+        (h,) = self._step(x[:, 0], state["h"])
+        return {"h": h}
 
 
 class PlainCell(SteppedCell):
