@@ -22,8 +22,9 @@ constexpr int64_t kWorkOfStage = 500000;
 constexpr int64_t kSmallWeights = 512 * 1024 / 4;
 // Steps whose input is multiplied ahead at a time, where threads share the steps.
 constexpr int64_t kAhead = 256;
-// Floats in a line of the caches.
+// Floats in a line of the caches, and rows that are fetched while one is copied.
 constexpr int64_t kLine = 16;
+constexpr int64_t kFetched = 6;
 
 template <class Layout>
 class Forward {
@@ -98,19 +99,13 @@ class Forward {
     for (int64_t i = 0; i < members; ++i) rows[i] = make(scratch, least(size, run_.batch));
     std::atomic<int64_t> next{0};
     in_parallel(threads, members, [&](int64_t member) {
-      const auto claim = [&] { return next.fetch_add(1, std::memory_order_relaxed); };
       Rows r = rows[member];
-      for (int64_t b = claim(), after; b < blocks; b = after) {
+      for (int64_t b; (b = next.fetch_add(1, std::memory_order_relaxed)) < blocks;) {
         r.first = b * size;
         r.count = least(size, run_.batch - r.first);
         begin(r);
-        // Rows that are named lie anywhere in memory: those of this thread's next block are on
-        // their way while it works on this one.
-        const bool ahead = run_.rows != nullptr;
-        if (ahead) fetch((after = claim()) * size, size);
         take(r, 0, run_.time);
         end(r);
-        if (!ahead) after = claim();
       }
     });
   }
@@ -234,18 +229,21 @@ class Forward {
   // Where the state of a row of the batch lies in `initial` and `moved`.
   int64_t place_of(int64_t row) const { return run_.rows == nullptr ? row : run_.rows[row]; }
 
-  void fetch(int64_t first, int64_t count) const {
-    for (int64_t m = first; m < least(first + count, run_.batch); ++m) {
-      for (int i = 0; i < states_of(run_.cell.kind); ++i) {
-        const float* row = at(run_.initial[i], run_.rows[m]);
-        for (int64_t k = 0; row != nullptr && k < units_; k += kLine) __builtin_prefetch(row + k);
-      }
+  // Rows that are named lie anywhere in memory: some of them are on their way while one is copied.
+  void fetch(int64_t row) const {
+    for (int i = 0; i < states_of(run_.cell.kind); ++i) {
+      const float* state = at(run_.initial[i], run_.rows[row]);
+      if (state == nullptr) continue;
+      for (int64_t k = 0; k < units_; k += kLine) __builtin_prefetch(state + k);
     }
   }
 
   void begin(const Rows& r) const {
-    for (int i = 0; i < states_of(run_.cell.kind); ++i) {
-      for (int64_t m = 0; m < r.count; ++m) {
+    const int64_t named = run_.rows == nullptr ? 0 : r.count;
+    for (int64_t m = 0; m < least(named, kFetched); ++m) fetch(r.first + m);
+    for (int64_t m = 0; m < r.count; ++m) {
+      if (m + kFetched < named) fetch(r.first + m + kFetched);
+      for (int i = 0; i < states_of(run_.cell.kind); ++i) {
         float* to = step_.carried(r, i, 0) + m * step_.width;
         copy_row(to, at(run_.initial[i], place_of(r.first + m)), run_.initial[i].unit, units_);
         copy_row(to + units_, nullptr, 1, step_.width - units_);
