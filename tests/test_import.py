@@ -6,13 +6,15 @@ import pytest
 
 from subprocesses import python
 
-MODULES = ("callbacks", "config", "data", "errors", "layers", "models")
+MODULES = ("callbacks", "config", "data", "errors", "layers", "models", "stores")
 LIGHT = (
     "seqstate",
     "seqstate.config",
     "seqstate.state",
     "seqstate.cells",
     "seqstate.errors",
+    "seqstate.stores",
+    "seqstate.stores.blob",
     "seqstate.cli",
 )
 

@@ -230,6 +230,14 @@ def test_a_password_is_used_and_never_shown(own_server, monkeypatch):
         assert "secret" not in str(raised.value)
 
 
+def test_a_server_on_a_socket(own_server, tmp_path):
+    own_server("--unixsocket", str(tmp_path / "socket"))
+    with open_store(f"unix://{tmp_path}/socket?db=1&prefix=p:") as store:
+        assert store.put_many([("a", b"1", 0)]) == [1]
+        with pytest.raises(ConflictError, match=f"unix://{tmp_path}/socket"):
+            store.put_many([("a", b"1", 0)])
+
+
 def test_a_url_that_redis_can_not_read(redis_server):
     with pytest.raises(ArgumentError, match="redis-py can't read the URL"):
         open_store("redis://localhost:port/0")

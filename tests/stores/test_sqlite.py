@@ -1,6 +1,8 @@
 """What is SQLite's own: the file, its durability, writers that wait for each other."""
 
 import sqlite3
+import subprocess
+import sys
 import time
 from threading import Thread
 
@@ -40,7 +42,8 @@ def test_the_file_says_whose_it_is_and_has_one_plain_table(path):
     plain.close()
 
 
-def test_writers_that_wait_share_one_transaction_and_a_conflict_stays_alone(path):
+def put_at_once(store, given):
+    """Put from a thread each, all of which wait for the one before; give the transactions."""
     seen, errors = [], []
 
     def put(name, version):
@@ -49,22 +52,29 @@ def test_writers_that_wait_share_one_transaction_and_a_conflict_stays_alone(path
         except ConflictError as error:
             errors.append(error.keys)
 
+    threads = [Thread(target=put, args=each) for each in given]
+    store._writer.set_trace_callback(seen.append)
+    with store._writing:
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            waiting(store, number)
+    for thread in threads:
+        thread.join()
+    store._writer.set_trace_callback(None)
+    return seen.count("COMMIT"), errors
+
+
+def test_writers_that_wait_share_one_transaction(path):
+    with SQLiteStore(path) as store:
+        assert put_at_once(store, [("a", 0), ("b", 0), ("c", 0)]) == (1, [])
+        assert list(store.keys()) == ["a", "a-more", "b", "b-more", "c", "c-more"]
+
+
+def test_a_conflict_takes_no_other_writer_with_it(path):
     with SQLiteStore(path) as store:
         store.put_many([("old", b"1", 0)])
-        store._writer.set_trace_callback(seen.append)
-        given = [("a", 0), ("old", 5), ("b", 0), ("old", 1)]
-        threads = [Thread(target=put, args=each) for each in given]
-        with store._writing:
-            for number, thread in enumerate(threads, 1):
-                thread.start()
-                waiting(store, number)
-        for thread in threads:
-            thread.join()
-        assert [line for line in seen if line.startswith(("BEGIN", "COMMIT"))] == [
-            "BEGIN IMMEDIATE",
-            "COMMIT",
-        ]
-        assert errors == [("old",)]
+        commits, errors = put_at_once(store, [("a", 0), ("old", 5), ("b", 0), ("old", 1)])
+        assert (commits, errors) == (3, [("old",)])
         assert list(store.keys()) == ["a", "a-more", "b", "b-more", "old", "old-more"]
         assert store.get_many(["old"]) == [Entry(b"2", 2)]
 
@@ -108,14 +118,24 @@ def test_ctrl_c_in_the_thread_that_writes_leaves_nothing_half_done(path, monkeyp
         assert store.put_many([("a", b"1", 0)]) == [1]
 
 
-def test_one_store_that_closes_leaves_the_locks_of_another(path):
-    # To open and close the file by other means in this process would drop them all.
-    with SQLiteStore(path) as one:
-        one._writer.execute("BEGIN IMMEDIATE")
-        SQLiteStore(path, timeout=0).close()
-        with SQLiteStore(path, timeout=0) as two, pytest.raises(StoreError, match="locked"):
-            two.put_many([("a", b"1", 0)])
-        one._writer.execute("ROLLBACK")
+TAKE_ALL = """
+import sqlite3, sys
+try:
+    sqlite3.connect(sys.argv[1], timeout=0).execute("PRAGMA journal_mode=DELETE")
+except sqlite3.OperationalError as error:
+    print(error)
+"""
+
+
+def test_opening_a_store_again_leaves_the_locks_of_the_first(path):
+    # To open and close the file by other means would drop them: another process that ends would
+    # then take the log for its own, and remove it.
+    with SQLiteStore(path) as store:
+        store.put_many([("a", b"1", 0)])
+        SQLiteStore(path).close()
+        command = [sys.executable, "-c", TAKE_ALL, path]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == "database is locked\n"
 
 
 def foreign(path):

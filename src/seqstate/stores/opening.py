@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from seqstate.errors import ArgumentError, message
 from seqstate.stores.store import DURABILITIES, Store
@@ -86,7 +86,7 @@ def _parts(url: str) -> tuple[str, str, dict[str, str]]:
             raise _wrong(f"the URL {url!r} names no file: three slashes come first.", _EXPECTED)
         return "sqlite", unquote(parts.path[1:]), options
     if parts.scheme in _REDIS and (parts.netloc or parts.path):
-        return "redis", urlunsplit((*parts[:3], "", "")), options
+        return "redis", url.partition("?")[0], options
     raise _wrong(f"the URL {url!r} is of no known kind.", _EXPECTED)
 
 

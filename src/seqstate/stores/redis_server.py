@@ -39,8 +39,8 @@ class Server:
     def __init__(self, url: str, prefix: str) -> None:
         parts = urlsplit(url)
         # No user and no password: messages go into logs.
-        place = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
-        self.where = f'Redis store "{place.geturl()}" with the prefix "{prefix}"'
+        place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self.where = f'Redis store "{place}" with the prefix "{prefix}"'
         try:
             import redis
             from redis.backoff import NoBackoff

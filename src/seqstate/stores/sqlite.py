@@ -168,41 +168,51 @@ class SQLiteStore(Store):
             last = page[-1]
 
     def _commit(self, together: Sequence[_Write]) -> None:
-        """Write in one transaction; a write that meets a conflict takes no other with it."""
-        began = False
+        """Write what waits in one transaction; where there is a conflict, each call in its own."""
         try:
             self._here.check()
             with explained(self._where, NOTHING):
-                self._writer.execute("BEGIN IMMEDIATE")
-                began = True
-                for write in together:
-                    self._apply(write)
-                self._writer.execute("COMMIT")
+                if not self._transact(together):
+                    for write in together:
+                        self._write_alone(write)
         except SeqstateError as error:
             for write in together:
-                write.error = write.error or type(error)(str(error))
-        except BaseException:
-            # Ctrl-C in this thread; the others should know where they are.
-            if not began or self._writer.in_transaction:
-                for write in together:
-                    write.error = write.error or _interrupted(self._where)
-            raise
+                if not write.done:
+                    write.error = type(error)(str(error))
         finally:
-            self._roll_back()
             for write in together:
+                if not (write.done or write.error):
+                    write.error = _interrupted(self._where)  # by Ctrl-C in this thread
                 write.done = True
 
-    def _apply(self, write: _Write) -> None:
-        writer = self._writer
-        writer.execute("SAVEPOINT one")
+    def _write_alone(self, write: _Write) -> None:
+        while not self._transact([write]):
+            # Another process may have removed what it had moved: then nothing is in the way.
+            moved = _moved(self._writer, write.items)
+            if moved:
+                write.error = conflict(self._where, moved)
+                write.done = True
+                return
+
+    def _transact(self, writes: Sequence[_Write]) -> bool:
+        """Write all of it and tell that it was written; nothing where a version is another."""
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            if not all(self._apply(write) for write in writes):
+                return False
+            self._writer.execute("COMMIT")
+        finally:
+            self._roll_back()
+        for write in writes:
+            write.done = True
+        return True
+
+    def _apply(self, write: _Write) -> bool:
         new = [(key, data) for key, data, version in write.items if not version]
         known = [(data, key, version) for key, data, version in write.items if version]
-        count = writer.executemany(_INSERT, new).rowcount if new else 0
-        count += writer.executemany(_UPDATE, known).rowcount if known else 0
-        if count != len(write.items):
-            writer.execute("ROLLBACK TO one")
-            write.error = conflict(self._where, _moved(writer, write.items))
-        writer.execute("RELEASE one")
+        count = self._writer.executemany(_INSERT, new).rowcount if new else 0
+        count += self._writer.executemany(_UPDATE, known).rowcount if known else 0
+        return count == len(write.items)
 
     def _roll_back(self) -> None:
         if self._writer.in_transaction:
@@ -230,5 +240,9 @@ def _moved(writer: Connection, items: Sequence[Item]) -> list[tuple[str, int, in
 
 def _interrupted(where: str) -> StoreError:
     return StoreError(
-        message(where, f"another thread was interrupted while it wrote. {NOTHING}", "Try again.")
+        message(
+            where,
+            "another thread was interrupted while it wrote this together with its own.",
+            "Either all items of the call were written or none: get them again.",
+        )
     )
