@@ -26,7 +26,7 @@ _HOMES = {
     "trace": "seqstate.models.trace",
     "Trace": "seqstate.traces",
 }
-_MODULES = ("callbacks", "config", "data", "errors", "layers", "models", "runtime", "stores")
+_MODULES = ("callbacks", "config", "data", "errors", "layers", "models", "stores")
 __all__ = ["__version__", *_HOMES, *_MODULES]
 
 prefer_installed()

@@ -10,6 +10,7 @@ from typing import Any
 from seqstate.errors import DataError, SeqstateError, message
 from seqstate.runtime.archive import Saved, read_saved
 from seqstate.runtime.archive.config import Config
+from seqstate.runtime.encoder_decoder.model import EncoderDecoder
 from seqstate.runtime.layers.graph import Model as Graph
 from seqstate.runtime.layers.making import Making
 from seqstate.runtime.model import Model
@@ -30,14 +31,15 @@ _BESIDE = (
 _ENDINGS = ("_initializer", "_regularizer", "_constraint", "dropout")
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str]) -> Any:
     """Read a trained model from its file; neither Keras nor a framework is imported.
 
     Args:
         path: of a `.keras` archive, or of an `.h5` file with the whole model.
 
     Returns:
-        A `Model`: `run` for whole sequences, `step` for one time step.
+        A `Model`: `run` for whole sequences, `step` for one time step. Of a
+        `seqstate.models.EncoderDecoder` an `EncoderDecoder`: `encode`, `step`, `generate`.
 
     Raises:
         DataError: no such file; one that is cut, damaged or forged; a model with a layer that is
@@ -72,9 +74,14 @@ def load(path: str | os.PathLike[str]) -> Model:
         saved.close()
 
 
-def _made(saved: Saved, where: str) -> Model:
+def _made(saved: Saved, where: str) -> Model | EncoderDecoder:
     config = Config(saved.config, where)
     making = Making()
+    if config.kind == "seqstate>EncoderDecoder":
+        made = EncoderDecoder(config, saved.weights, making)
+        making.finish(where)
+        made.fingerprint = _fingerprint(saved)
+        return made
     top = making.layer(config, saved.weights)
     making.finish(where)
     if not isinstance(top, Graph):

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqstate import state as states
-from seqstate.errors import ArgumentError, StateMismatchError, message
-from seqstate.runtime.inputs import Array, Input, by_input, mask_of_lengths, read_mask
-from seqstate.runtime.layers.graph import Functional, InputLayer, Sequential
+from seqstate.errors import ArgumentError, InputError, StateMismatchError, message
+from seqstate.runtime.inputs import Array, by_input, mask_of_lengths, read_mask
 from seqstate.runtime.layers.graph import Model as Graph
-from seqstate.runtime.plan.maker import Maker, Plan
-from seqstate.runtime.plan.value import Value, mapped, values_in
+from seqstate.runtime.plan.compiled import Compiled
 from seqstate.runtime.recurrence.cell import rows_of
+from seqstate.runtime.time_axis import input_of
 from seqstate.state import State
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Model:
         self._graph = graph
         self.name = graph.name
         self.fingerprint = fingerprint
-        self.inputs = [_input(graph, layer) for layer in graph.inputs]
+        self.inputs = [input_of(graph, layer) for layer in graph.inputs]
         self.where = f'model "{self.name}"'
         self._plans: dict[tuple[bool, ...], Compiled] = {}
         self._plain = self._compiled((False,) * len(self.inputs))
@@ -216,16 +215,14 @@ class Model:
 
     def _compiled(self, masked: tuple[bool, ...], see: Any = None) -> Compiled:
         if see is not None:
-            return Compiled(self, masked, see)
+            return Compiled(self._graph, self.inputs, masked, see)
         if masked not in self._plans:
-            self._plans[masked] = Compiled(self, masked, None)
+            self._plans[masked] = Compiled(self._graph, self.inputs, masked)
         return self._plans[masked]
 
     def _batch(self, arrays: Sequence[Array]) -> int:
         rows = {len(array) for array in arrays}
         if len(rows) > 1:
-            from seqstate.errors import InputError
-
             raise InputError(
                 message(
                     self.where,
@@ -285,127 +282,3 @@ class Model:
                 "Pass whole sequences to `run`.",
             )
         )
-
-
-class Compiled:
-    """The plan of a model for inputs some of which have a mask.
-
-    Args:
-        model: the model.
-        masked: which inputs have a mask.
-        see: where recurrent layers show what they did, or None; see `Maker`.
-    """
-
-    def __init__(self, model: Model, masked: Sequence[bool], see: Any) -> None:
-        maker = Maker(see)
-        self.where = model.where
-        values = [maker.value(one.shape, one.time) for one in model.inputs]
-        masks = [
-            maker.value(one.shape[:2], one.time) if own else None
-            for one, own in zip(model.inputs, masked, strict=True)
-        ]
-        graph = model._graph
-        made = graph.run(maker, graph.fed(values, masks))
-        self.mask_slots = [None if mask is None else mask.slot for mask in masks]
-        # What a layer carries on must not be changed by who is given the output.
-        outputs = values_in(made)
-        names = _output_names(graph, made)
-        self.plan: Plan = maker.plan
-        self.named = dict(zip(names, outputs, strict=True))
-        self.several = len(outputs) > 1 or isinstance(made, Mapping)
-        self._only = None if self.several else outputs[0]
-
-    def output_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """Give the shape of each output by name."""
-        return {name: value.shape for name, value in self.named.items()}
-
-    def run(
-        self, arrays: Sequence[Array], masks: Sequence[Array], before: State | None
-    ) -> tuple[Any, State]:
-        """Run all calls."""
-        slots = self.plan.slots.copy()
-        slots[: len(arrays)] = arrays
-        for place, mask in zip(self.mask_slots, masks, strict=True):
-            if place is not None:
-                slots[place] = mask
-        after: State = {}
-        for call in self.plan.calls:
-            call(slots, before, after)
-        return self.given(slots), after
-
-    def given(self, slots: list[Any], step: bool = False) -> Any:
-        """Give the outputs as arrays of their own."""
-        only = self._only
-        if only is not None:
-            array = slots[only.slot]
-            return array[:, 0].copy() if step and only.time else array.copy()
-        return {
-            name: (slots[v.slot][:, 0] if step and v.time else slots[v.slot]).copy()
-            for name, v in self.named.items()
-        }
-
-
-def _input(graph: Graph, layer: InputLayer) -> Input:
-    """Settle whether axis 1 of an input is time."""
-    shape = layer.shape
-    tokens = len(shape) == 2 and reads_tokens(graph, layer.name)
-    time = len(shape) >= 3 or (len(shape) == 2 and (shape[1] is None or (tokens and shape[1] != 1)))
-    dtype = np.dtype("float32")
-    written = layer.dtype if isinstance(layer.dtype, str) else "float32"
-    if written.startswith(("int", "uint", "bool")):
-        dtype = np.dtype(written)
-    return Input(layer.name, shape, dtype, time)
-
-
-def reads_tokens(graph: Graph, name: str) -> bool:
-    """Tell whether an input goes into an embedding."""
-    from seqstate.runtime.layers.embedding import EmbeddingLayer
-
-    if isinstance(graph, Sequential):
-        first = graph.layers[0] if graph.layers else None
-        if isinstance(first, Graph):
-            return reads_tokens(first, first.inputs[0].name)
-        return isinstance(first, EmbeddingLayer)
-    assert isinstance(graph, Functional)
-    for reader, calls in graph.calls.items():
-        layer = graph.layers[reader]
-        for args, _ in calls:
-            places = [ref.place[0] for ref in _refs(args)]
-            if name not in places:
-                continue
-            if isinstance(layer, EmbeddingLayer):
-                return True
-            if isinstance(layer, Graph) and reads_tokens(
-                layer, layer.inputs[min(places.index(name), len(layer.inputs) - 1)].name
-            ):
-                return True
-    return False
-
-
-def _refs(args: Any) -> list[Any]:
-    from seqstate.runtime.plan.arguments import Ref
-    from seqstate.runtime.plan.value import flat
-
-    return [one for one in flat(args) if isinstance(one, Ref)]
-
-
-def _output_names(graph: Graph, made: Any) -> list[str]:
-    """Name the outputs: by the dict that the model gives, or by the layers that make them."""
-    if isinstance(made, Mapping) and all(isinstance(one, Value) for one in made.values()):
-        return sorted(made)
-    if isinstance(graph, Functional):
-        names = list(values_or_names(mapped(lambda ref: ref.place[0], graph.outputs)))
-    else:
-        names = ["output"] * len(values_in(made))
-    found: list[str] = []
-    for name in names:
-        number = sum(one == name or one.startswith(f"{name}@") for one in found) + 1
-        found.append(name if number == 1 else f"{name}@{number}")
-    return found
-
-
-def values_or_names(nested: Any) -> list[Any]:
-    """Give the leaves in the order of `values_in`."""
-    from seqstate.runtime.plan.value import flat
-
-    return flat(nested)

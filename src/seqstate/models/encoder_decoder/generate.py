@@ -12,11 +12,11 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.errors import ArgumentError, InputError, StateMismatchError, message
+from seqstate.generation.generated import Generated
+from seqstate.generation.settings import Settings
 from seqstate.models.compiled import compiled
 from seqstate.models.encoder_decoder.beam import beam_search
-from seqstate.models.encoder_decoder.generated import Generated
 from seqstate.models.encoder_decoder.search import Found, Pick, best, drawn_by, one_by_one
-from seqstate.models.encoder_decoder.settings import Settings
 from seqstate.models.encoder_decoder.steps import by_step, shifted
 from seqstate.models.encoder_decoder.targets import check_sequence
 from seqstate.state import State

@@ -10,12 +10,12 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.errors import ArgumentError, InputError, message
+from seqstate.generation.generated import Generated
 from seqstate.layers import masks
 from seqstate.models.encoder_decoder.bridge import Bridge
 from seqstate.models.encoder_decoder.decoder import Decoder
 from seqstate.models.encoder_decoder.encoder import Encoder, read_config
 from seqstate.models.encoder_decoder.generate import Generator
-from seqstate.models.encoder_decoder.generated import Generated
 from seqstate.models.encoder_decoder.hand_over import HandOver
 from seqstate.models.encoder_decoder.learner import Learner
 from seqstate.models.encoder_decoder.stack import build_once

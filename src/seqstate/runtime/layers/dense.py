@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from seqstate.kernels.call import ACTIVATIONS as NATIVE
 from seqstate.kernels.dense import Dense
+from seqstate.runtime.activations import activation_of
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
 from seqstate.runtime.layers.layer import Array, Layer, OneToOne
 from seqstate.runtime.layers.making import Making
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Shape
-
-LOW_RANK = ("it has weights of low rank", "Save the model after merging them")
 
 
 class DenseLayer(OneToOne):
@@ -32,9 +32,10 @@ class DenseLayer(OneToOne):
         if config.flag("use_bias", True):
             bias = self.weight(arrays, 1, "bias", (self.units,))
         self.features = len(kernel)
-        self.dense = Dense(kernel, bias)
         name = making.activation_name(config, "activation")
-        self.activation = None if name == "linear" else making.activation(config, "activation")
+        own = name in NATIVE
+        self.dense = Dense(kernel, bias, name if own else "linear")
+        self.activation = None if own else activation_of(name)
 
     def apply(self, x: Array) -> Array:
         """See `OneToOne`."""

@@ -104,7 +104,7 @@ class Sequential(Model):
         self.input_names = start.name
         if not configs:
             raise config.wrong("it has no layers.")
-        places = _Places("layers")
+        places = Places("layers")
         self.layers = [
             making.layer(one, weights.below(places.of(one), one.name))
             for one in configs
@@ -127,7 +127,7 @@ class Functional(Model):
         super().__init__(config, weights, making)
         self.layers: dict[str, Layer | Operation] = {}
         self.calls: dict[str, list[tuple[list[Any], dict[str, Any]]]] = {}
-        places = _Places("layers")
+        places = Places("layers")
         for one in config.each("layers"):
             name = str(one.written.get("name", one.name))
             nodes = one.written.get("inbound_nodes", [])
@@ -220,7 +220,7 @@ def _is_operation(config: Config, making: Making) -> bool:
     return str(module).startswith("keras.src.ops")
 
 
-class _Places:
+class Places:
     """Where Keras puts the weights of the layers in a list: `layers/dense`, `layers/dense_1`."""
 
     def __init__(self, start: str) -> None:
