@@ -37,6 +37,8 @@ class LiveRows:
         """
         self.start = list(start)
         self.room, self.width = room, width
+        # Whether each leaf has one axis, as it is packed.
+        self._plain = all(leaf.ndim == 2 for leaf in start)
         self.index: dict[str, int] = {}
         self.names: list[str | None] = []
         self.packed = [np.empty((0, leaf.size), np.float32) for leaf in start]
@@ -111,16 +113,16 @@ class LiveRows:
         ]
 
     def leaves_at(self, row: int) -> list[Array]:
-        """Give the states of one row, copied."""
-        return [
-            leaf[row].reshape(start.shape).copy()
-            for leaf, start in zip(self.packed, self.start, strict=True)
-        ]
+        """Give the states of one row, not copied."""
+        views = [leaf[row : row + 1] for leaf in self.packed]
+        if self._plain:
+            return views
+        return [view.reshape(start.shape) for view, start in zip(views, self.start, strict=True)]
 
     def put_leaves_at(self, row: int, leaves: Sequence[Array]) -> None:
         """Replace the states of one row."""
         for leaf, values in zip(self.packed, leaves, strict=True):
-            leaf[row] = values.ravel()
+            leaf[row] = values if self._plain else values.ravel()
 
     def put_leaves(self, rows: Rows, leaves: Sequence[Array]) -> None:
         """Replace the states of some rows."""

@@ -120,6 +120,13 @@ class Stepping:
         Raises:
             InputError: NaN in a state.
         """
+        if (
+            len(leaves) == 2
+            and leaves[0].size == leaves[1].size
+            and not isnan(np.vdot(leaves[0], leaves[1]))
+        ):
+            # One product tells of both, if it is a number.
+            return
         for path, leaf in zip(self.paths, leaves, strict=True):
             # Squares are never negative, so their sum is NaN only where a value is.
             if isnan(np.vdot(leaf, leaf)):
