@@ -94,6 +94,13 @@ def taking_turns(found):
     assert found["handed_over"] > 0.9
 
 
+def streams(found):
+    assert max(found["errors"].values()) < 0.15
+    for name, values in found["series"].items():
+        whole = found["fast"].run(values[None, :-1])[0][0]
+        np.testing.assert_array_equal(np.stack(found["said"][name]), whole)
+
+
 CLAIMS = {
     claim.__name__: claim
     for claim in (
@@ -107,5 +114,6 @@ CLAIMS = {
         dates,
         state_or_repeat,
         taking_turns,
+        streams,
     )
 }

@@ -30,6 +30,16 @@ _BESIDE = (
     "trainable",
     "unroll",
 )
+# What a config that no Keras wrote may lead to: it can be wrong in more ways than can be named.
+_UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _ENDINGS = ("_initializer", "_regularizer", "_constraint", "dropout")
 
 
@@ -63,8 +73,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         return _made(saved, where)
     except SeqstateError:
         raise
-    except (RecursionError, ValueError, TypeError, LookupError, ArithmeticError) as error:
-        # A config that no Keras wrote can be wrong in more ways than can be named.
+    except _UNREADABLE as error:
         raise DataError(
             message(
                 where,
