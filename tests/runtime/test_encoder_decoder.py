@@ -19,8 +19,10 @@ from encoder_decoders import (
 from frameworks import array
 from seqstate import state as states
 from seqstate.errors import ArgumentError, DataError, InputError, StateMismatchError
+from seqstate.generation import Settings
 from seqstate.layers import GRU, LSTM, Bidirectional
 from seqstate.models import EncoderDecoder, HandOver
+from seqstate.runtime.encoder_decoder.search import drawn_by
 
 
 def turns():
@@ -34,6 +36,7 @@ MODELS = {
     "both ways": lambda: translator(
         "bahdanau", reads=[Bidirectional(LSTM(3)), keras.layers.Dense(5), GRU(3)]
     ),
+    "from the end": lambda: translator("luong", reads=[LSTM(4, go_backwards=True), GRU(3)]),
     "layers between": lambda: translator(
         "luong", layers=[LSTM(4), keras.layers.LayerNormalization(), GRU(3)]
     ),
@@ -112,6 +115,31 @@ def test_encode_and_step(name, pairs):
         np.testing.assert_allclose(said, array(scores), rtol=1e-5, atol=1e-5)
         close(found, wanted)
         previous = said.argmax(-1)
+
+
+def test_beams_without_a_sentence(pairs):
+    model, loaded = pairs("None")
+    how = {"method": "beam", "beam_width": 8, "every_beam": True}
+    wanted, found = model.generate(SOURCE, 1, **how), loaded.generate(SOURCE, 1, **how)
+    assert np.isneginf(wanted.scores[:, 6:]).all()  # of six tokens there are six sentences
+    np.testing.assert_array_equal(found.tokens, wanted.tokens)
+    np.testing.assert_array_equal(found.lengths, wanted.lengths)
+    np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
+
+
+def test_the_coldest_sample_is_the_best_token():
+    chances = np.array([[0.1], [0.9]], "float32")
+    pick = drawn_by(chances, Settings(method="sample", temperature=1e-44))
+    scores = np.array([[50, 90, -70], [90, -50, 91]], "float32")
+    assert pick(scores, 0).tolist() == [1, 2]
+
+
+def test_a_step_takes_a_state_in_any_order(pairs):
+    _model, loaded = pairs("bahdanau")
+    previous = np.full(len(SOURCE), START)
+    state = loaded.encode(SOURCE)
+    turned = {name: dict(reversed(inner.items())) for name, inner in reversed(state.items())}
+    np.testing.assert_array_equal(loaded.step(previous, turned)[0], loaded.step(previous, state)[0])
 
 
 @pytest.mark.parametrize("hand_on", ["state", "repeat"])

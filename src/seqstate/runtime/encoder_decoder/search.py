@@ -65,8 +65,9 @@ def drawn_by(chances: Array, how: Settings) -> Pick:
 
     def pick(scores: Array, i: int) -> Array:
         chance = chances[:, i][:, None]
-        # The best one is 0 at any temperature, so that the others alone can leave the range.
-        scores = (scores - scores.max(axis=-1, keepdims=True)) / temperature
+        # The best one is 0 at any temperature; the others may leave the range: they have no chance.
+        with np.errstate(over="ignore"):
+            scores = (scores - scores.max(axis=-1, keepdims=True)) / temperature
         tokens = None
         if how.top_k is not None or how.top_p is not None:
             tokens = _best(scores, how.top_k or scores.shape[-1])
