@@ -1,6 +1,8 @@
 #include "dense.h"
 
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -110,6 +112,23 @@ void activate(const char* function, nb::handle x, nb::handle out,
   };
   if (count <= kAtOnce) body();
   else without_gil(body);
+}
+
+bool all_finite(nb::handle x) {
+  static const std::string where = "native finite";
+  const Array array(where, "x", x, Type::float32, false);
+  array.expect(where, {{"count", -1}});
+  const float* from = array.data<float>();
+  const int64_t count = array.size(), stride = array.stride(0);
+  bool found = true;
+  auto body = [&] {
+    for (int64_t i = 0; i < count; ++i) {
+      found &= std::abs(from[i * stride]) <= std::numeric_limits<float>::max();
+    }
+  };
+  if (count <= kAtOnce) body();
+  else without_gil(body);
+  return found;
 }
 
 }  // namespace seqstate

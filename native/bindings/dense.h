@@ -50,4 +50,7 @@ Prepared prepare_dense(nanobind::object dense, nanobind::handle x, nanobind::han
 void activate(const char* function, nanobind::handle x, nanobind::handle out,
               const std::optional<std::string>& build);
 
+// Whether no value of an array [count] is NaN or infinite.
+bool all_finite(nanobind::handle x);
+
 }  // namespace seqstate

@@ -229,8 +229,11 @@ NB_MODULE(_native, module) {
       .def_prop_ro("features", &PackedDense::features)
       .def_prop_ro("units", &PackedDense::units);
   module.def("activate", &activate, "function"_a, "x"_a, "out"_a, build());
+  module.def("finite", &all_finite, "x"_a);
   module.def("gather", &gather_rows, "packed"_a, "rows"_a, "out"_a.none() = nb::none());
   module.def("scatter", &scatter_rows, "packed"_a, "rows"_a, "values"_a);
+  module.def("read_row", &read_row, "packed"_a, "row"_a);
+  module.def("write_row", &write_row, "packed"_a, "row"_a, "values"_a);
 
 #ifdef SEQSTATE_XLA
   register_xla(module);

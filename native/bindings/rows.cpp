@@ -1,5 +1,8 @@
 #include "rows.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "../kernels/rows.h"
 #include "cell.h"
 #include "errors.h"
@@ -19,6 +22,24 @@ constexpr int64_t kAtOnce = 4096;
 void refuse_shared(const std::string& where, const Array& a, const Array& b) {
   if (!a.overlaps(b)) return;
   refuse_input(where, std::string(a.name()) + " shares memory with " + b.name(), "Pass a copy.");
+}
+
+void expect_row(const std::string& where, const Array& packed, int64_t row) {
+  if (row >= 0 && row < packed.shape(0)) return;
+  refuse_input(where,
+               "the row is " + std::to_string(row) + "; there are " +
+                   std::to_string(packed.shape(0)) + " rows",
+               "Pass a number from 0 on that is below that.");
+}
+
+bool has_nan(const Array& values) {
+  const float* from = values.data<const float>();
+  bool found = false;
+  for (int64_t i = 0; i < values.shape(1); ++i) {
+    const float value = from[i * values.stride(1)];
+    found |= value != value;
+  }
+  return found;
 }
 
 }  // namespace
@@ -92,6 +113,50 @@ void scatter_rows(nb::handle packed, nb::handle rows, nb::handle values) {
     scatter(to.vectors<float>(), size, numbers.data(), count, from.vectors<const float>(),
             executor);
   });
+}
+
+nb::list read_row(nb::list packed, int64_t row) {
+  static const std::string where = "read_row";
+  nb::list out;
+  for (nb::handle one : packed) {
+    const Array from = packed_rows(where, "packed", one, false);
+    expect_row(where, from, row);
+    NewArray made(1, from.shape(1));
+    std::copy_n(from.data<const float>() + row * from.stride(0), from.shape(1), made.data);
+    out.append(std::move(made.object));
+  }
+  return out;
+}
+
+int64_t write_row(nb::list packed, int64_t row, nb::list values) {
+  static const std::string where = "write_row";
+  const size_t count = packed.size();
+  if (values.size() != count) {
+    refuse_input(where,
+                 "there are " + std::to_string(values.size()) + " values for " +
+                     std::to_string(count) + " packed arrays",
+                 "Pass one array of values for each.");
+  }
+  std::vector<std::pair<Array, Array>> pairs;
+  pairs.reserve(count);
+  int64_t with_nan = -1;
+  for (size_t i = 0; i < count; ++i) {
+    pairs.emplace_back(packed_rows(where, "packed", packed[i], true),
+                       Array(where, "values", values[i], Type::float32, false));
+    const auto& [to, from] = pairs.back();
+    expect_row(where, to, row);
+    from.expect(where, {{"row", 1}, {"units", to.shape(1)}});
+    refuse_shared(where, from, to);
+    if (with_nan < 0 && has_nan(from)) with_nan = static_cast<int64_t>(i);
+  }
+  if (with_nan >= 0) return with_nan;
+  for (const auto& [to, from] : pairs) {
+    float* target = to.data<float>() + row * to.stride(0);
+    for (int64_t i = 0; i < to.shape(1); ++i) {
+      target[i] = from.data<const float>()[i * from.stride(1)];
+    }
+  }
+  return -1;
 }
 
 }  // namespace seqstate

@@ -15,7 +15,7 @@ from seqstate.errors import ArgumentError, InputError
 from seqstate.kernels import dense as subject
 from seqstate.kernels import native
 from seqstate.kernels.call import ACTIVATIONS
-from seqstate.kernels.dense import FUNCTIONS, Dense, activate
+from seqstate.kernels.dense import FUNCTIONS, Dense, activate, finite
 
 few = settings(max_examples=40, deadline=None)
 needs_native = pytest.mark.skipif(not native.available(), reason=str(native.reason()))
@@ -354,6 +354,23 @@ def test_what_can_not_be_written_is_refused():
         dense(X, np.empty((3, 4), "f").T)
     with pytest.raises(InputError, match="out can't take results"):
         dense(X, as_strided(np.empty(3, "f"), (4, 3), (0, 4)))
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+@pytest.mark.usefixtures("path")
+def test_one_number_that_is_not_finite_is_found_anywhere(odd):
+    largest = np.finfo("f").max
+    x = np.tile(np.float32([largest, -largest, 0, 1e-45]), (3, 2500))
+    for array in (x, x[:, ::3], x[0, ::-2], x.reshape(3, 5, -1, 4).swapaxes(1, 3), x[:0]):
+        assert finite(array)
+    for at in ((0, 0), (1, 4999), (2, 9999)):
+        x[at] = odd
+        assert not finite(x)
+        assert not finite(x[at[0]])
+        assert not finite(x[:, ::-1])
+        x[at] = 0
+    with pytest.raises(InputError, match="float64"):
+        finite(x.astype("d"))
 
 
 @pytest.mark.usefixtures("path")

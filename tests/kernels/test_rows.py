@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kernels.native_cases import threads
 from seqstate.errors import InputError
 from seqstate.kernels import native
-from seqstate.kernels.rows import gather, scatter
+from seqstate.kernels.rows import gather, read_row, scatter, write_row
 
 few = settings(max_examples=80, deadline=None)
 
@@ -155,3 +155,55 @@ def test_memory_that_can_not_be_used_is_refused():
     with pytest.raises(InputError, match="packed is read-only"):
         scatter(frozen, [0], np.zeros((1, 3), "f"))
     np.testing.assert_array_equal(gather(frozen, [5]), packed_of(6, 3)[5:])
+
+
+@pytest.mark.usefixtures("path")
+def test_one_row_of_several_arrays():
+    packed = [packed_of(5, 3), 100 + packed_of(5, 4)]
+    before = [one.copy() for one in packed]
+    found = read_row(packed, 4)
+    for one, whole in zip(found, before, strict=True):
+        np.testing.assert_array_equal(one, whole[4:5])
+        one[...] = -1  # a copy
+    values = [np.float32([[7, 8, 9]]), np.arange(8, dtype="f")[None, ::2]]
+    assert write_row(packed, 2, values) == -1
+    for one, whole, value in zip(packed, before, values, strict=True):
+        whole[2] = value[0]
+        np.testing.assert_array_equal(one, whole)
+    assert read_row([], 0) == []
+    assert write_row([], 0, []) == -1
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.usefixtures("path")
+def test_a_row_with_nan_is_written_nowhere(place):
+    packed = [packed_of(5, 3), packed_of(5, 4)]
+    values = [np.full((1, 3), np.inf, "f"), np.zeros((1, 4), "f")]
+    values[place][0, -1] = np.nan
+    assert write_row(packed, 2, values) == place
+    np.testing.assert_array_equal(packed[0], packed_of(5, 3))
+    np.testing.assert_array_equal(packed[1], packed_of(5, 4))
+
+
+BAD_ROWS = {
+    "the row is 5; there are 5 rows": (5, [(1, 3), (1, 4)], "f"),
+    "the row is -1; there are 5 rows": (-1, [(1, 3), (1, 4)], "f"),
+    "there are 1 values for 2 packed arrays": (0, [(1, 3)], "f"),
+    r"values .*shape \(1, 5\)": (0, [(1, 3), (1, 5)], "f"),
+    r"values .*shape \(4,\)": (0, [(1, 3), (4,)], "f"),
+    "values .*float64": (0, [(1, 3), (1, 4)], "d"),
+}
+
+
+@pytest.mark.parametrize("said", BAD_ROWS)
+@pytest.mark.usefixtures("path")
+def test_a_row_that_does_not_fit_is_refused_and_written_nowhere(said):
+    row, shapes, dtype = BAD_ROWS[said]
+    packed = [packed_of(5, 3), packed_of(5, 4)]
+    values = [np.zeros(shape, dtype) for shape in shapes]
+    with pytest.raises(InputError, match=f"^write_row: {said}"):
+        write_row(packed, row, values)
+    if said.startswith("the row"):
+        with pytest.raises(InputError, match=f"^read_row: {said}"):
+            read_row(packed, row)
+    np.testing.assert_array_equal(packed[0], packed_of(5, 3))

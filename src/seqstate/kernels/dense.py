@@ -140,6 +140,23 @@ def activate(function: str, x: Any, out: Array | None = None) -> Array:
     return out
 
 
+def finite(x: Array) -> bool:
+    """Tell whether no number of a float32 array is NaN or infinite.
+
+    Raises:
+        InputError: where the array has another type.
+
+    Example:
+        >>> import numpy as np
+        >>> finite(np.float32([1, 2])), finite(np.float32([1, np.nan]))
+        (True, False)
+    """
+    if native.usable():
+        found: bool = native.module().finite(x if x.ndim == 1 else x.reshape(-1))
+        return found
+    return bool(np.isfinite(_array("finite", "x", x)).all())
+
+
 class _Portable:
     """`Dense` by NumPy: the same order of the sums, each product rounded."""
 

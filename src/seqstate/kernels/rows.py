@@ -82,6 +82,87 @@ def scatter(packed: Array, rows: Any, values: Array) -> None:
     packed[numbers] = values
 
 
+def read_row(packed: list[Array], row: int) -> list[Array]:
+    """Copy one row out of each of several packed arrays; see `gather`.
+
+    Args:
+        packed: float32 arrays [capacity, units], the last axis contiguous.
+        row: its number, from 0 on.
+
+    Returns:
+        New arrays [1, units].
+
+    Raises:
+        InputError: where there is no such row, or an array has another type or shape.
+
+    Example:
+        >>> import numpy as np
+        >>> [one.tolist() for one in read_row([np.eye(2, dtype="float32")], 1)]
+        [[[0.0, 1.0]]]
+    """
+    if native.usable():
+        found: list[Array] = native.module().read_row(packed, row)
+        return found
+    for one in packed:
+        _check_row("read_row", one, row)
+    return [one[row : row + 1].copy() for one in packed]
+
+
+def write_row(packed: list[Array], row: int, values: list[Array]) -> int:
+    """Copy one row into each of several packed arrays, unless a value is NaN; see `scatter`.
+
+    Args:
+        packed: float32 arrays [capacity, units], the last axis contiguous.
+        row: its number, from 0 on.
+        values: for each of them a float32 array [1, units].
+
+    Returns:
+        -1, or the place of the first array of values with NaN: nothing is written then.
+
+    Raises:
+        InputError: where there is no such row, or an array has another type or shape. Nothing is
+            written then.
+
+    Example:
+        >>> import numpy as np
+        >>> packed = [np.zeros((2, 2), "float32")]
+        >>> write_row(packed, 1, [np.float32([[4, 5]])]), packed[0].tolist()
+        (-1, [[0.0, 0.0], [4.0, 5.0]])
+    """
+    if native.usable():
+        place: int = native.module().write_row(packed, row, values)
+        return place
+    if len(values) != len(packed):
+        raise InputError(
+            message(
+                "write_row",
+                f"there are {len(values)} values for {len(packed)} packed arrays",
+                "Pass one array of values for each.",
+            )
+        )
+    for to, value in zip(packed, values, strict=True):
+        _check_row("write_row", to, row)
+        _expect("write_row", "values", value, (1, to.shape[1]))
+    for i, value in enumerate(values):
+        if np.isnan(value).any():
+            return i
+    for to, value in zip(packed, values, strict=True):
+        to[row] = value[0]
+    return -1
+
+
+def _check_row(where: str, packed: Array, row: int) -> None:
+    _expect(where, "packed", packed, (None, None))
+    if not 0 <= row < len(packed):
+        raise InputError(
+            message(
+                where,
+                f"the row is {row}; there are {len(packed)} rows",
+                "Pass a number from 0 on that is below that.",
+            )
+        )
+
+
 def _numbers(rows: Any) -> Array:
     """Give row numbers as int64, where they are integers."""
     numbers = np.asarray(rows)

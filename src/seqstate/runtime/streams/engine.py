@@ -89,8 +89,8 @@ class Engine:
             if row is None:
                 return None
             outputs, after = self._stepping.step(x, live.leaves_at(row))
-            self._stepping.check(after, [key], self._where)
-            live.put_leaves_at(row, after)
+            if not live.put_leaves_at(row, after):
+                self._stepping.check(after, [key], self._where)
             live.unwritten[row] = True
             live.touch_one(row)
         return outputs

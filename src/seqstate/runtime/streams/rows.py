@@ -113,16 +113,17 @@ class LiveRows:
         ]
 
     def leaves_at(self, row: int) -> list[Array]:
-        """Give the states of one row, not copied."""
-        views = [leaf[row : row + 1] for leaf in self.packed]
+        """Give the states of one row, copied."""
+        leaves = packing.read_row(self.packed, row)
         if self._plain:
-            return views
-        return [view.reshape(start.shape) for view, start in zip(views, self.start, strict=True)]
+            return leaves
+        return [one.reshape(start.shape) for one, start in zip(leaves, self.start, strict=True)]
 
-    def put_leaves_at(self, row: int, leaves: Sequence[Array]) -> None:
-        """Replace the states of one row."""
-        for leaf, values in zip(self.packed, leaves, strict=True):
-            leaf[row] = values if self._plain else values.ravel()
+    def put_leaves_at(self, row: int, leaves: list[Array]) -> bool:
+        """Replace the states of one row, and tell that it was done: not where there is NaN."""
+        if not self._plain:
+            leaves = [one.reshape(1, -1) for one in leaves]
+        return packing.write_row(self.packed, row, leaves) < 0
 
     def put_leaves(self, rows: Rows, leaves: Sequence[Array]) -> None:
         """Replace the states of some rows."""

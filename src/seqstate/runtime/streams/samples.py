@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seqstate.errors import InputError, message
+from seqstate.kernels.dense import finite
 from seqstate.runtime.streams.places import Array
 from seqstate.runtime.streams.stepping import sample_sizes
 
@@ -39,8 +39,7 @@ class Samples:
                     x = np.asarray(sample, self._dtype)
                 except (TypeError, ValueError):
                     return self._checked(sample, None, [key], where)
-            # The sum of squares: np.vdot gives no warning where it overflows.
-            if x.shape == self._sizes and isfinite(np.vdot(x, x)):
+            if x.shape == self._sizes and finite(x):
                 return [x[None]]
         return self._checked(sample, None, [key], where)
 
@@ -104,20 +103,18 @@ class Samples:
         if x.shape != shape:
             raise self._wrong(where, self._whose(name, keys, given, count), given, shape)
         x = np.ascontiguousarray(x, dtype)
-        # The sum of squares of large numbers may be infinite too: then look at each.
-        if dtype.kind == "f" and not isfinite(np.vdot(x, x)):
-            finite = np.isfinite(x.reshape(len(keys), -1))
-            if not finite.all():
-                row = int((~finite).any(axis=1).argmax())
-                value = x.reshape(len(keys), -1)[row]
-                raise InputError(
-                    message(
-                        where,
-                        f"key {keys[row]!r}: the sample has {value[~np.isfinite(value)][0]} in "
-                        f"it: {np.array2string(value, threshold=8)}.",
-                        "Leave such a sample out, or fill it. No state was moved.",
-                    )
+        if dtype.kind == "f" and not finite(x):
+            rows = x.reshape(len(keys), -1)
+            odd = ~np.isfinite(rows)
+            row = int(odd.any(axis=1).argmax())
+            raise InputError(
+                message(
+                    where,
+                    f"key {keys[row]!r}: the sample has {rows[row][odd[row]][0]} in "
+                    f"it: {np.array2string(rows[row], threshold=8)}.",
+                    "Leave such a sample out, or fill it. No state was moved.",
                 )
+            )
         return x[None] if count is None else x
 
     def _whose(self, name: str, keys: Sequence[str], given: Any, count: int | None) -> str:

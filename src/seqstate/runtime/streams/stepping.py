@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan, prod
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from seqstate.runtime.inputs import Input
     from seqstate.runtime.model import Model
 
-# Names with the place of a leaf, or with more of the same.
-Nesting = list[tuple[str, Any]]
+# Gives a flat list of leaves their names.
+Nest = Callable[[Sequence[Any]], State]
 
 
 class Stepping:
@@ -60,7 +61,8 @@ class Stepping:
         self.paths = list(states.flatten(model.state_spec))
         self.start = [np.asarray(flat[path]) for path in self.paths]
         self._names = [tuple(path.split("/")) for path in self.paths]
-        self._nesting = _nesting(model.state_spec, {path: i for i, path in enumerate(self.paths)})
+        #: Gives the states, a flat list, by name.
+        self.nested = _nesting(model.state_spec)
         self._inputs = [one.name for one in model.inputs]
         outputs, _ = model.step(
             self.given([np.zeros((1, *sample_sizes(one)), one.dtype) for one in model.inputs]),
@@ -92,10 +94,6 @@ class Stepping:
     def listed(self, outputs: Any) -> list[Array]:
         """Give what the model gave as a list."""
         return [outputs] if self._outputs is None else [outputs[name] for name in self._outputs]
-
-    def nested(self, leaves: Sequence[Any]) -> State:
-        """Give the states by name."""
-        return _nest(self._nesting, leaves)
 
     def leaves(self, state: State) -> list[Array]:
         """Give the states of the spec, in its order."""
@@ -165,20 +163,27 @@ def sample_sizes(one: Input) -> tuple[int, ...]:
     return tuple(size or 0 for size in one.shape[2 if one.time else 1 :])
 
 
-def _nesting(spec: Mapping[str, Any], place: Mapping[str, int], prefix: str = "") -> Nesting:
-    return [
-        (
-            name,
-            _nesting(inner, place, f"{prefix}{name}/")
-            if isinstance(inner, Mapping)
-            else place[f"{prefix}{name}"],
-        )
-        for name, inner in spec.items()
-    ]
+def _nesting(spec: Mapping[str, Any], first: int = 0) -> Nest:
+    """Make what gives a flat list of leaves their names, from leaf `first` on.
 
-
-def _nest(nesting: Nesting, leaves: Sequence[Any]) -> State:
-    return {
-        name: leaves[inner] if type(inner) is int else _nest(inner, leaves)
-        for name, inner in nesting
-    }
+    A step spends a good part of its time here: hence a function for the layers that most models
+    have, with one state or two.
+    """
+    names = list(spec)
+    if any(isinstance(inner, Mapping) for inner in spec.values()):
+        parts: list[tuple[str, Any]] = []
+        for name, inner in spec.items():
+            is_leaf = not isinstance(inner, Mapping)
+            parts.append((name, itemgetter(first) if is_leaf else _nesting(inner, first)))
+            first += 1 if is_leaf else len(states.flatten(inner))
+        if len(parts) == 1:
+            ((only, inside),) = parts
+            return lambda leaves: {only: inside(leaves)}
+        return lambda leaves: {name: inside(leaves) for name, inside in parts}
+    if len(names) == 1:
+        (only,) = names
+        return lambda leaves: {only: leaves[first]}
+    if len(names) == 2:
+        one, other = names
+        return lambda leaves: {one: leaves[first], other: leaves[first + 1]}
+    return lambda leaves: dict(zip(names, leaves[first : first + len(names)], strict=True))
