@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "errors.h"
+#include "kept_memory.h"
 
 namespace nb = nanobind;
 
@@ -59,9 +60,19 @@ void load_numpy() {
 
 NewArray::NewArray(int64_t rows, int64_t columns) {
   npy_intp shape[2] = {static_cast<npy_intp>(rows), static_cast<npy_intp>(columns)};
-  object = nb::steal(PyArray_SimpleNew(2, shape, NPY_FLOAT32));
+  const size_t bytes = sizeof(float) * static_cast<size_t>(rows) * static_cast<size_t>(columns);
+  void* block = bytes < kLargeResult ? nullptr : take_block(bytes);
+  nb::object owner;
+  if (block != nullptr) owner = nb::capsule(block, [](void* p) noexcept { give_block(p); });
+  object = nb::steal(block == nullptr
+                         ? PyArray_SimpleNew(2, shape, NPY_FLOAT32)
+                         : PyArray_SimpleNewFromData(2, shape, NPY_FLOAT32, block));
   if (!object.is_valid()) nb::raise_python_error();
-  data = static_cast<float*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(object.ptr())));
+  auto* array = reinterpret_cast<PyArrayObject*>(object.ptr());
+  if (block != nullptr && PyArray_SetBaseObject(array, owner.release().ptr()) < 0) {
+    nb::raise_python_error();
+  }
+  data = static_cast<float*>(PyArray_DATA(array));
 }
 
 Array::Array(const std::string& where, const char* name, nb::handle object, Type type,

@@ -1,5 +1,7 @@
 """Rows of packed arrays: what is copied, what stays, and what is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -207,3 +209,35 @@ def test_a_row_that_does_not_fit_is_refused_and_written_nowhere(said):
         with pytest.raises(InputError, match=f"^read_row: {said}"):
             read_row(packed, row)
     np.testing.assert_array_equal(packed[0], packed_of(5, 3))
+
+
+@pytest.mark.skipif(not native.available(), reason=str(native.reason()))
+@pytest.mark.parametrize("units", [16, 17, 4000])
+def test_the_memory_of_a_large_result_is_its_own_until_nothing_looks_at_it(units):
+    packed = packed_of(3000, units)
+    rows = np.arange(2999, -1, -1)
+    view = gather(packed, rows)[1:, 1:]
+    others = [gather(-packed, rows) for _ in range(4)]
+    del others[::2]
+    others += [gather(-packed, rows) for _ in range(4)]
+    np.testing.assert_array_equal(view, packed[rows][1:, 1:])
+    others.append(view.copy())
+    view *= 2  # it may be written
+    for one in others[:-1]:
+        np.testing.assert_array_equal(one, -packed[rows])
+    np.testing.assert_array_equal(others[-1], packed[rows][1:, 1:])
+
+
+@pytest.mark.skipif(not native.available(), reason=str(native.reason()))
+def test_large_results_of_several_threads_are_apart():
+    packed = [np.full((1100, 16 + i), i, "f") for i in range(4)]
+    rows = np.arange(1100)
+
+    def same(i):
+        found = [gather(packed[i], rows) for _ in range(3)]
+        return all(
+            (one == i).all() for _ in range(300) for one in [*found, gather(packed[i], rows)]
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(same, [0, 1, 2, 3] * 3))

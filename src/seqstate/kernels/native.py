@@ -82,6 +82,7 @@ def usable() -> bool:
     return why is None
 
 
+@cache
 def module() -> ModuleType:
     """Give the compiled module.
 
