@@ -15,6 +15,7 @@ import numpy.typing as npt
 from seqstate.errors import ArgumentError, InputError, message
 from seqstate.kernels import native
 from seqstate.kernels.call import ACTIVATIONS
+from seqstate.kernels.float_array import float_array
 
 Array = npt.NDArray[Any]
 
@@ -120,10 +121,10 @@ def activate(function: str, x: Any, out: Array | None = None) -> Array:
                 f"There are {', '.join(FUNCTIONS)}.",
             )
         )
-    x = _array("activate", "x", x)
+    x = float_array("activate", "x", x)
     if out is None:
         out = np.empty(x.shape, np.float32)
-    elif _array("activate", "out", out).shape != x.shape:
+    elif float_array("activate", "out", out).shape != x.shape:
         raise InputError(
             message("activate", f"out has shape {out.shape}, x {x.shape}", "Pass one shape.")
         )
@@ -154,14 +155,14 @@ def finite(x: Array) -> bool:
     if native.usable():
         found: bool = native.module().finite(x if x.ndim == 1 else x.reshape(-1))
         return found
-    return bool(np.isfinite(_array("finite", "x", x)).all())
+    return bool(np.isfinite(float_array("finite", "x", x)).all())
 
 
 class _Portable:
     """`Dense` by NumPy: the same order of the sums, each product rounded."""
 
     def __init__(self, kernel: Array, bias: Array | None, activation: str) -> None:
-        self._kernel = _array("Dense", "kernel", kernel, None, None).copy()
+        self._kernel = float_array("Dense", "kernel", kernel, None, None).copy()
         self.features, self.units = self._kernel.shape
         if not self._kernel.size:
             raise InputError(
@@ -178,13 +179,13 @@ class _Portable:
         self._activation = activation
         self._bias = np.zeros(self.units, np.float32)
         if bias is not None:
-            self._bias[:] = _array("Dense", "bias", bias, self.units)
+            self._bias[:] = float_array("Dense", "bias", bias, self.units)
 
     def __call__(self, x: Any, out: Array | None = None) -> Array:
-        x = _array("Dense", "x", x, None, self.features)
+        x = float_array("Dense", "x", x, None, self.features)
         if out is None:
             out = np.empty((len(x), self.units), np.float32)
-        elif np.may_share_memory(_array("Dense", "out", out, len(x), self.units), x):
+        elif np.may_share_memory(float_array("Dense", "out", out, len(x), self.units), x):
             raise InputError(
                 message("Dense", "out shares memory with x", "Pass an array of its own.")
             )
@@ -201,28 +202,6 @@ class _Portable:
 
 def _call(layer: _Portable, x: Array, out: Array) -> None:
     layer(x, out)
-
-
-def _array(where: str, name: str, value: Any, *shape: int | None) -> Array:
-    """Give a value that is a float32 array of this shape, None standing for any size."""
-    array = np.asarray(value)
-    if array.dtype != np.float32:
-        raise InputError(
-            message(where, f"{name} has dtype {array.dtype}; expected float32", "Cast it.")
-        )
-    fits = len(shape) == array.ndim and all(
-        size in (None, found) for size, found in zip(shape, array.shape, strict=True)
-    )
-    if shape and not fits:
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise InputError(
-            message(
-                where,
-                f"{name} has shape {array.shape}; expected ({wanted})",
-                "The weights and the other arrays of the call set these sizes.",
-            )
-        )
-    return array
 
 
 def _portable(function: str, x: Array) -> Array:

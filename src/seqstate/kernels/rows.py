@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from seqstate.errors import InputError, message
 from seqstate.kernels import native
+from seqstate.kernels.float_array import float_array
 
 Array = npt.NDArray[Any]
 
@@ -39,7 +40,7 @@ def gather(packed: Array, rows: Any, out: Array | None = None) -> Array:
     _check("gather", packed, numbers)
     if out is None:
         return packed[numbers]
-    _expect("gather", "out", out, (len(numbers), packed.shape[1]))
+    float_array("gather", "out", out, len(numbers), packed.shape[1])
     out[...] = packed[numbers]
     return out
 
@@ -68,7 +69,7 @@ def scatter(packed: Array, rows: Any, values: Array) -> None:
         native.module().scatter(packed, numbers, values)
         return
     _check("scatter", packed, numbers)
-    _expect("scatter", "values", values, (len(numbers), packed.shape[1]))
+    float_array("scatter", "values", values, len(numbers), packed.shape[1])
     first = np.unique(numbers, return_index=True)[1]
     if len(first) < len(numbers):
         i = int(np.setdiff1d(np.arange(len(numbers)), first)[0])
@@ -142,7 +143,7 @@ def write_row(packed: list[Array], row: int, values: list[Array]) -> int:
         )
     for to, value in zip(packed, values, strict=True):
         _check_row("write_row", to, row)
-        _expect("write_row", "values", value, (1, to.shape[1]))
+        float_array("write_row", "values", value, 1, to.shape[1])
     for i, value in enumerate(values):
         if np.isnan(value).any():
             return i
@@ -152,7 +153,7 @@ def write_row(packed: list[Array], row: int, values: list[Array]) -> int:
 
 
 def _check_row(where: str, packed: Array, row: int) -> None:
-    _expect(where, "packed", packed, (None, None))
+    float_array(where, "packed", packed, None, None)
     if not 0 <= row < len(packed):
         raise InputError(
             message(
@@ -172,7 +173,7 @@ def _numbers(rows: Any) -> Array:
 
 def _check(where: str, packed: Array, numbers: Array) -> None:
     """Refuse what the native kernels refuse, in their words."""
-    _expect(where, "packed", packed, (None, None))
+    float_array(where, "packed", packed, None, None)
     if numbers.dtype != np.int64 or numbers.ndim != 1:
         found = f"rows is an array of {numbers.dtype} with {numbers.ndim} axes"
         raise InputError(message(where, f"{found}; expected int64 with 1", "Pass row numbers."))
@@ -184,20 +185,5 @@ def _check(where: str, packed: Array, numbers: Array) -> None:
                 where,
                 f"rows[{i}] is {numbers[i]}; there are {len(packed)} rows",
                 "Pass numbers from 0 on that are below that.",
-            )
-        )
-
-
-def _expect(where: str, name: str, array: Array, shape: tuple[int | None, int | None]) -> None:
-    fits = array.ndim == 2 and all(
-        size in (None, found) for size, found in zip(shape, array.shape, strict=True)
-    )
-    if array.dtype != np.float32 or not fits:
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise InputError(
-            message(
-                where,
-                f"{name} is {array.dtype} of shape {array.shape}; expected float32 of ({wanted})",
-                "Pass such an array.",
             )
         )
