@@ -1,7 +1,9 @@
 """The tour as a user runs it."""
 
 import io
+import json
 import re
+import subprocess
 import sys
 
 import keras
@@ -26,10 +28,10 @@ def toured(tmp_path_factory):
     return out, stream.buffer.getvalue().decode()
 
 
-FILES = ["model.keras", "states.html", "tour.png"]
+FILES = ["hours.ndjson", "model.keras", "states.html", "tour.png"]
 
 
-def test_it_writes_the_model_the_picture_the_explorer_and_nothing_else(toured):
+def test_it_writes_the_model_the_picture_the_explorer_the_lines_and_nothing_else(toured):
     out, text = toured
     assert sorted(path.name for path in out.iterdir()) == FILES
     assert (out / "tour.png").read_bytes().startswith(b"\x89PNG")
@@ -42,6 +44,26 @@ def test_the_saved_model_gives_24_finite_changes_at_each_hour(toured):
     given = keras.ops.convert_to_numpy(model(np.zeros((2, 5, 4), "float32")))
     assert given.shape == (2, 5, 24)
     assert np.isfinite(given).all()
+
+
+def test_the_command_that_it_prints_answers_its_lines(toured, tmp_path):
+    out, text = toured
+    words = text[text.rindex("seqstate stream") :].replace("\\\n", " ").split()
+    options = words[1 : words.index("<")]
+    assert options[1] == (out / "model.keras").as_posix()
+    with (out / "hours.ndjson").open() as lines:
+        done = subprocess.run(
+            [sys.executable, "-c", "from seqstate.cli import main; main()", *options],
+            stdin=lines,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+        )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == 3 * 28 * 24
+    assert [answers[-1]["key"], answers[-1]["sequence"]] == ["midway", 28 * 24 - 1]
+    assert (tmp_path / "states.db").exists()
 
 
 def test_what_it_prints_is_plain_text_of_80_columns(toured):

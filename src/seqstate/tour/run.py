@@ -34,11 +34,11 @@ FULL = Settings(units=12, epochs=30, patience=6, stride=12)
 QUICK = Settings(units=12, epochs=4, patience=4, stride=24)
 
 WHERE = "seqstate tour"
-MODEL, PICTURE, EXPLORER = "model.keras", "tour.png", "states.html"
+MODEL, PICTURE, EXPLORER, LINES = "model.keras", "tour.png", "states.html", "hours.ndjson"
 
 
 def run_tour(console: Console, out: Path, settings: Settings) -> None:
-    """Run the whole tour and write `model.keras`, `tour.png` and `states.html`.
+    """Run the whole tour and write the model, the pictures and the lines of the streams.
 
     Args:
         console: where to print.
@@ -63,7 +63,7 @@ def run_tour(console: Console, out: Path, settings: Settings) -> None:
     _train(console, model, series, parts, settings)
     learned = _compare(console, model, series, parts)
     model_path = _look_inside(console, model, series, parts, learned, out)
-    _stream(console, model_path, series, parts)
+    _stream(console, model_path, series, parts, out)
     report.say(console, f"\nThe tour took {perf_counter() - start:.0f} s.")
 
 
@@ -241,9 +241,12 @@ def _look_inside(
     return model_path
 
 
-def _stream(console: Console, model_path: Path, series: Temperatures, parts: Split) -> None:
+def _stream(
+    console: Console, model_path: Path, series: Temperatures, parts: Split, out: Path
+) -> None:
     streamed = stream_through_a_kill(model_path, stations(series, PLACE), parts.held_out)
-    lines = len(streamed.stations) * streamed.hours
+    text = "".join(f"{line}\n" for line in streamed.lines)
+    (lines_path,) = out_directory.write(out, {LINES: lambda path: path.write_text(text)}, WHERE)
     report.section(
         console,
         7,
@@ -254,14 +257,14 @@ def _stream(console: Console, model_path: Path, series: Temperatures, parts: Spl
     )
     report.say(
         console,
-        f"After {streamed.answered} of {lines} lines were answered, the process was killed on "
-        f"purpose (SIGKILL). By then it had applied {streamed.again} more, whose answers never "
-        "came. A new process got all lines that were not answered: those were answered from what "
-        "was kept, the others applied. All answers equal those of an uninterrupted run, bit for "
-        "bit.",
+        f"After {streamed.answered} of {len(streamed.lines)} lines were answered, the process was "
+        "killed on purpose (SIGKILL). By then it had applied "
+        f"{streamed.again} more, whose answers never came. A new process got all lines that were "
+        "not answered: those were answered from what was kept, the others applied. All answers "
+        "equal those of an uninterrupted run, bit for bit.",
     )
     report.verbatim(
         console,
-        f"\n  seqstate stream {model_path.as_posix()} --key station \\\n"
-        "      --sequence hour --store sqlite:///states.db < hours.ndjson",
+        f"\n  seqstate stream {model_path.as_posix()} --key station --sequence hour \\\n"
+        f"      --store sqlite:///states.db < {lines_path.as_posix()} > answers.ndjson",
     )

@@ -35,12 +35,14 @@ class Streamed:
         answered: lines that were answered before the kill.
         again: of those that were sent after it, lines that had been applied before it: they
             were answered from what was kept.
+        lines: what was sent, of all hours and stations.
     """
 
     stations: tuple[str, ...]
     hours: int
     answered: int
     again: int
+    lines: list[str]
 
 
 def stations(series: Temperatures, place: str) -> dict[str, np.ndarray]:
@@ -82,7 +84,7 @@ def stream_through_a_kill(model: Path, celsius: dict[str, np.ndarray], part: sli
         answers += _answers(model, store, lines[answered:])
     whole, _ = loaded.run(np.stack(list(x.values())))
     _require_same(order, answers, dict(zip(x, whole, strict=True)))
-    return Streamed(tuple(x), hours, answered, again)
+    return Streamed(tuple(x), hours, answered, again, lines)
 
 
 def _answers(
