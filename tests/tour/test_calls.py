@@ -1,5 +1,6 @@
 import copy
 
+import keras
 import numpy as np
 import pytest
 
@@ -11,6 +12,8 @@ X = np.random.default_rng(0).normal(size=(2, 7, 1)).astype("float32")
 
 @pytest.fixture(scope="module")
 def asked():
+    # By chance a cell state may be so near 0 that a wrong forget gate changes nothing.
+    keras.utils.set_random_seed(0)
     return four_ways(X, units=3)
 
 
