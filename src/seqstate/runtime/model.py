@@ -40,6 +40,8 @@ class Model:
         outputs: by name, the shape of each, None where the size is not known.
         state_spec: the states of one row by layer and name, each a tuple of sizes.
         why_no_step: why the model can't be run a step at a time, or None.
+        gives_each_step: whether `run` gives each output of each step: all inputs and outputs have
+            the time axis.
     """
 
     def __init__(self, graph: Graph, fingerprint: str) -> None:
@@ -56,6 +58,8 @@ class Model:
             self.why_no_step = "it has no input with a time axis"
         self.state_spec: states.Spec = plan.spec
         self.outputs = self._plain.output_shapes()
+        timed = [one.time for one in self.inputs] + [v.time for v in self._plain.named.values()]
+        self.gives_each_step = all(timed)
         self._template, self._calls = plan.slots, plan.calls
         only = self.inputs[0]
         self._one = only.shape[2:] if len(self.inputs) == 1 and only.time else None

@@ -1,11 +1,14 @@
 """However pushes are cut, mixed and kept, a key gets the bits that it gets alone."""
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import seqstate
 from seqstate.runtime.streams import Streams
+from seqstate.state import flatten
 
 KEYS = ("a", "b", "c", "d")
 FEATURES = 3
@@ -119,3 +122,30 @@ def test_outputs_are_the_users_own(model):
         state["lstm"]["h"][:] = 7
         expected, _ = alone(model, "a", 3)
         assert np.array_equal(streams.push("a", DATA["a"][2]), expected[2])
+
+
+def windows():
+    return [keras.layers.Conv1D(4, 3, padding="causal"), keras.layers.GRU(3, return_sequences=True)]
+
+
+MODELS = {
+    "each step": lambda: [keras.layers.LSTM(4, return_sequences=True), keras.layers.Dense(2)],
+    "the last step": lambda: [keras.layers.LSTM(4), keras.layers.Dense(2)],
+    "windows": windows,
+    "the mean so far": lambda: [*windows(), keras.layers.GlobalAveragePooling1D()],
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_chunk_is_its_pushes(name, tmp_path):
+    keras.Sequential([keras.Input((None, FEATURES)), *MODELS[name]()]).save(tmp_path / "m.keras")
+    model = seqstate.load(tmp_path / "m.keras")
+    with Streams(model) as chunks, Streams(model) as pushes:
+        for cut in (slice(0, 1), slice(1, 8), slice(8, 40)):
+            found = chunks.push_chunk("a", DATA["a"][cut])
+            expected = [pushes.push("a", sample) for sample in DATA["a"][cut]]
+            assert np.array_equal(found, expected)
+        found, expected = (flatten(one.state("a")) for one in (chunks, pushes))
+        assert found.keys() == expected.keys()
+        for path, leaf in found.items():
+            assert np.array_equal(leaf, expected[path])

@@ -98,11 +98,16 @@ class Moving:
         local: Rows | None,
         where: str,
     ) -> list[Array]:
-        """Make the steps of pushes, in rounds where a key comes several times."""
+        """Make the steps of pushes, in rounds where keys come several times."""
         stepping = self._stepping
         if local is None:
             outputs, places.leaves = stepping.step(x, places.leaves)
             stepping.check(places.leaves, keys, where)
+            return outputs
+        if len(places) == 1 and stepping.model.gives_each_step:
+            # A chunk of one key: a run gives the bits of the steps, in a part of their time.
+            outputs, places.leaves = stepping.chunk(x, places.leaves)
+            stepping.check(places.leaves, keys[:1], where)
             return outputs
         outputs = stepping.empty_outputs(len(keys))
         for turn in rounds(local):

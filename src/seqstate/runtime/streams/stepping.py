@@ -112,6 +112,16 @@ class Stepping:
         outputs, state = self.model.step(self.given(x), self.nested(leaves))
         return self.listed(outputs), self.leaves(state)
 
+    def chunk(self, x: Sequence[Array], leaves: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Make several steps of one row: the outputs of each, and the states after the last.
+
+        Args:
+            x: of each input `[steps, *sizes]`.
+            leaves: the states before, `[1, *sizes]`.
+        """
+        outputs, state = self.model.run(self.given([one[None] for one in x]), self.nested(leaves))
+        return [one[0] for one in self.listed(outputs)], self.leaves(state)
+
     def check(self, leaves: Sequence[Array], keys: Sequence[str], where: str) -> None:
         """Refuse states that are no numbers.
 
