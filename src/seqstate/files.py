@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from seqstate.errors import ArgumentError, DataError, StoreError, message
@@ -26,6 +25,8 @@ def whole_file(path: str | os.PathLike[str], where: str, suffix: str = "") -> It
     Raises:
         ArgumentError: the name ends otherwise, the folder is not there, or can't be written to.
     """
+    from tempfile import TemporaryDirectory  # of no use to who only reads, and slow to import
+
     target = Path(path)
     if suffix and target.suffix.lower() != suffix:
         raise ArgumentError(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +13,7 @@ from seqstate.runtime.plan.value import Shape, flat
 Array = Any
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """One input of a model.
 
     Attributes:

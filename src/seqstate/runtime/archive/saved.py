@@ -7,9 +7,8 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqstate.errors import DataError, SeqstateError, message
 from seqstate.files import existing_file
@@ -23,8 +22,7 @@ LARGEST_CONFIG = 1 << 26
 _H5 = b"\x89HDF\r\n\x1a\n"
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(NamedTuple):
     """A saved model.
 
     Attributes:

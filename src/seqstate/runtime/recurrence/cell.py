@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,8 +12,7 @@ from seqstate.state import State
 Array = Any
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What is wanted of a run beside its output and its last state.
 
     Attributes:
@@ -26,8 +24,7 @@ class Wanted:
     gates: bool = False
 
 
-@dataclass(frozen=True)
-class Ran:
+class Ran(NamedTuple):
     """What came of a run; what has a time axis is in the order of the run.
 
     Attributes:
