@@ -15,7 +15,6 @@
 #include "../kernels/pool.h"
 #include "arguments.h"
 #include "errors.h"
-#include "rows.h"
 
 namespace nb = nanobind;
 
@@ -111,21 +110,16 @@ void PackedCell::expect_states(nb::handle c) const {
                   "Pass one array for each state.");
 }
 
-Run PackedCell::step_of(const Array& x) const {
-  x.expect(where_, {{"batch", -1}, {"features", cell_.features}});
-  Run run{};
-  run.cell = cell_;
-  run.weights = weights_;
-  run.batch = x.shape(0);
-  run.time = 1;
-  run.x = {x.data<const float>(), x.stride(0), 0, x.stride(1)};
-  return run;
-}
-
 nb::tuple PackedCell::step(nb::handle x, nb::handle h, nb::handle c) const {
   expect_states(c);
   const Array input(where_, "x", x, Type::float32, false);
-  Run run = step_of(input);
+  input.expect(where_, {{"batch", -1}, {"features", cell_.features}});
+  Run run{};
+  run.cell = cell_;
+  run.weights = weights_;
+  run.batch = input.shape(0);
+  run.time = 1;
+  run.x = {input.data<const float>(), input.stride(0), 0, input.stride(1)};
   const int64_t units = cell_.units;
   const nb::handle given[kMaxStates] = {h, c};
   Array states[kMaxStates];
@@ -140,39 +134,6 @@ nb::tuple PackedCell::step(nb::handle x, nb::handle h, nb::handle c) const {
   }
   compute(run);
   return states_of(cell_.kind) == 1 ? nb::make_tuple(made[0]) : nb::make_tuple(made[0], made[1]);
-}
-
-nb::object PackedCell::step_rows(nb::handle x, nb::handle rows, nb::handle h, nb::handle c,
-                                 bool moves) const {
-  expect_states(c);
-  const Array input(where_, "x", x, Type::float32, false);
-  Run run = step_of(input);
-  const int64_t units = cell_.units;
-  const nb::handle given[kMaxStates] = {h, c};
-  Array states[kMaxStates];
-  for (int i = 0; i < states_of(cell_.kind); ++i) {
-    states[i] = packed_rows(where_, kStates[i], given[i], moves);
-    states[i].expect(where_, {{"capacity", i == 0 ? -1 : states[0].shape(0)}, {"units", units}});
-    run.initial[i] = states[i].vectors<const float>();
-    if (!moves) continue;
-    run.moved[i] = states[i].vectors<float>();
-    if (states[i].overlaps(input) || (i == 1 && states[1].overlaps(states[0]))) {
-      refuse_input(where_, std::string(kStates[i]) + " shares memory with x or another state",
-                   "Pass an array of its own for each.");
-    }
-  }
-  const RowNumbers numbers(where_, rows, states[0].shape(0), moves);
-  if (numbers.count() != run.batch) {
-    refuse_input(where_,
-                 "there are " + std::to_string(numbers.count()) + " rows for an x of " +
-                     std::to_string(run.batch),
-                 "Pass one number for each row of x.");
-  }
-  run.rows = numbers.data();
-  const NewArray next(run.batch, units);
-  run.last[0] = {next.data, units, 1};
-  compute(run);
-  return next.object;
 }
 
 Stepper::Stepper(nb::object cell, nb::object h, nb::object c)

@@ -56,10 +56,6 @@ class PackedCell {
 
   // One step: takes x [batch, features] and a state, gives the next one in new arrays.
   nanobind::tuple step(nanobind::handle x, nanobind::handle h, nanobind::handle c) const;
-  // One step of rows of packed states [capacity, units]: x[m] belongs to row rows[m]. Gives `h` in
-  // a new array [n, units], and with `moves` brings the rows forward in place.
-  nanobind::object step_rows(nanobind::handle x, nanobind::handle rows, nanobind::handle h,
-                             nanobind::handle c, bool moves) const;
 
   // Does a run with these weights, unless it has no rows.
   void compute(const Run& run) const;
@@ -71,8 +67,6 @@ class PackedCell {
 
  private:
   const float* keep(const Array& array);
-  // A run of one step, with x in it.
-  Run step_of(const Array& x) const;
 
   const Kernels& kernels_;
   Cell cell_;

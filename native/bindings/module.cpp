@@ -212,9 +212,7 @@ NB_MODULE(_native, module) {
            build())
       .def("run", &PackedCell::run, "inputs"_a, "results"_a, "go_backwards"_a = false)
       .def("prepare", &prepare_cell, "inputs"_a, "results"_a, "go_backwards"_a = false)
-      .def("step", &PackedCell::step, "x"_a, "h"_a, "c"_a.none() = nb::none())
-      .def("step_rows", &PackedCell::step_rows, "x"_a, "rows"_a, "h"_a, "c"_a.none() = nb::none(),
-           "moves"_a = true);
+      .def("step", &PackedCell::step, "x"_a, "h"_a, "c"_a.none() = nb::none());
   nb::class_<Stepper>(module, "Stepper")
       .def(nb::init<nb::object, nb::object, nb::object>(), "cell"_a, "h"_a,
            "c"_a.none() = nb::none())

@@ -94,13 +94,8 @@ struct Run {
   bool go_backwards;
   Dropout input_dropout;
   Dropout recurrent_dropout;
-  // States that lie packed in larger arrays: row m of the batch begins from row rows[m] of
-  // `initial`, and its state after the last step goes to that row of `moved`, which may be the
-  // same memory if no row is named twice. Null: row m. The gradient knows no rows.
-  const int64_t* rows;
 
   // Results; their `unit` stride is 1.
-  Vectors<float> moved[kMaxStates];     // after the last step, in the rows of `rows`
   Sequences<float> states[kMaxStates];  // after each step; states[0] is the sequence
   Vectors<float> last[kMaxStates];      // after the last step; the last output is last[0]
   // The gates of each step (zero where it is skipped), then the one more of Cell::kept.

@@ -22,9 +22,6 @@ constexpr int64_t kWorkOfStage = 500000;
 constexpr int64_t kSmallWeights = 512 * 1024 / 4;
 // Steps whose input is multiplied ahead at a time, where threads share the steps.
 constexpr int64_t kAhead = 256;
-// Floats in a line of the caches, and rows that are fetched while one is copied.
-constexpr int64_t kLine = 16;
-constexpr int64_t kFetched = 6;
 
 template <class Layout>
 class Forward {
@@ -226,26 +223,11 @@ class Forward {
     return r;
   }
 
-  // Where the state of a row of the batch lies in `initial` and `moved`.
-  int64_t place_of(int64_t row) const { return run_.rows == nullptr ? row : run_.rows[row]; }
-
-  // Rows that are named lie anywhere in memory: some of them are on their way while one is copied.
-  void fetch(int64_t row) const {
-    for (int i = 0; i < states_of(run_.cell.kind); ++i) {
-      const float* state = at(run_.initial[i], run_.rows[row]);
-      if (state == nullptr) continue;
-      for (int64_t k = 0; k < units_; k += kLine) __builtin_prefetch(state + k);
-    }
-  }
-
   void begin(const Rows& r) const {
-    const int64_t named = run_.rows == nullptr ? 0 : r.count;
-    for (int64_t m = 0; m < least(named, kFetched); ++m) fetch(r.first + m);
-    for (int64_t m = 0; m < r.count; ++m) {
-      if (m + kFetched < named) fetch(r.first + m + kFetched);
-      for (int i = 0; i < states_of(run_.cell.kind); ++i) {
+    for (int i = 0; i < states_of(run_.cell.kind); ++i) {
+      for (int64_t m = 0; m < r.count; ++m) {
         float* to = step_.carried(r, i, 0) + m * step_.width;
-        copy_row(to, at(run_.initial[i], place_of(r.first + m)), run_.initial[i].unit, units_);
+        copy_row(to, at(run_.initial[i], r.first + m), run_.initial[i].unit, units_);
         copy_row(to + units_, nullptr, 1, step_.width - units_);
       }
     }
@@ -253,13 +235,10 @@ class Forward {
 
   void end(const Rows& r) const {
     for (int i = 0; i < states_of(run_.cell.kind); ++i) {
+      if (run_.last[i].data == nullptr) continue;
       for (int64_t m = 0; m < r.count; ++m) {
-        const float* state = step_.carried(r, i, run_.time) + m * step_.width;
-        const int64_t row = r.first + m;
-        if (run_.last[i].data != nullptr) copy_row(at(run_.last[i], row), state, 1, units_);
-        if (run_.moved[i].data != nullptr) {
-          copy_row(at(run_.moved[i], place_of(row)), state, 1, units_);
-        }
+        copy_row(at(run_.last[i], r.first + m),
+                 step_.carried(r, i, run_.time) + m * step_.width, 1, units_);
       }
     }
   }

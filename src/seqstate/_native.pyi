@@ -74,19 +74,6 @@ class Cell:
             h: [batch, units].
             c: the same, for an LSTM.
         """
-    def step_rows(self, x: Any, rows: Any, h: Any, c: Any = None, moves: bool = True) -> Floats:
-        """Do one step of rows of packed states: what a gather, a step and a scatter do.
-
-        Args:
-            x: [n, features]; x[m] belongs to row rows[m] of the states.
-            rows: row numbers [n], int64; none is there twice where the rows move.
-            h: [capacity, units].
-            c: the same, for an LSTM.
-            moves: whether the rows are brought forward in place; else they are only read.
-
-        Returns:
-            The output of the step, `h` of the rows, in a new array [n, units].
-        """
 
 class Prepared:
     """A call whose arrays were checked and are kept; for one thread at a time."""
