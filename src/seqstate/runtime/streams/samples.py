@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from seqstate.runtime.model import Model
 
 
+_NUMBERS = "fiub"
+_LARGEST_SQUARE = 1e70
+_NOTHING = np.empty(0, object)
+
+
 class Samples:
     """Makes the arrays of a step of what a user pushes."""
 
@@ -32,16 +37,17 @@ class Samples:
             InputError: another width, NaN or infinity, or no numbers.
         """
         if self._floats:
-            if type(sample) is np.ndarray and sample.dtype == self._dtype:
-                x = sample
-            else:
-                try:
-                    x = np.asarray(sample, self._dtype)
-                except (TypeError, ValueError):
-                    return self._checked(sample, None, [key], where)
-            # The sum of squares: np.vdot gives no warning where it overflows.
-            if x.shape == self._sizes and isfinite(np.vdot(x, x)):
-                return [x[None]]
+            try:
+                x = sample if type(sample) is np.ndarray else np.asarray(sample)
+            except ValueError:
+                x = _NOTHING
+            # The sum of squares tells of NaN and of what float32 can't hold, without a warning.
+            if (
+                x.dtype.kind in _NUMBERS
+                and x.shape == self._sizes
+                and (not x.size or float(np.vdot(x, x)) < _LARGEST_SQUARE)
+            ):
+                return [x.astype(self._dtype, copy=False)[None]]
         return self._checked(sample, None, [key], where)
 
     def many(self, samples: Any, keys: Sequence[str], where: str) -> list[Array]:
@@ -98,12 +104,24 @@ class Samples:
         try:
             x = np.asarray(given)
         except ValueError:
-            x = np.empty(0, object)
-        if x.dtype.kind not in ("fiub" if dtype.kind == "f" else "iu"):
+            x = _NOTHING
+        if count == 0 and x.shape == (0,):  # an empty list has no width
+            return np.empty(shape, dtype)
+        if x.dtype.kind not in (_NUMBERS if dtype.kind == "f" else "iu"):
             raise self._wrong(where, self._whose(name, keys, given, count), given, shape)
         if x.shape != shape:
             raise self._wrong(where, self._whose(name, keys, given, count), given, shape)
-        x = np.ascontiguousarray(x, dtype)
+        if dtype.kind != "f" and x.size and not (_fits(x.min(), dtype) and _fits(x.max(), dtype)):
+            odd = x.min() if not _fits(x.min(), dtype) else x.max()
+            raise InputError(
+                message(
+                    where,
+                    f"{self._whose(name, keys, given, count)}: {odd} came; the model reads {dtype}.",
+                    "Pass whole numbers that it knows. No state was moved.",
+                )
+            )
+        with np.errstate(over="ignore"):
+            x = np.ascontiguousarray(x, dtype).reshape(shape)
         # The sum of squares of large numbers may be infinite too: then look at each.
         if dtype.kind == "f" and not isfinite(np.vdot(x, x)):
             finite = np.isfinite(x.reshape(len(keys), -1))
@@ -123,7 +141,7 @@ class Samples:
     def _whose(self, name: str, keys: Sequence[str], given: Any, count: int | None) -> str:
         """Say whose samples don't fit: the key, if it is that of one."""
         whose = f"{count} keys"
-        if count is None or keys == [keys[0]] * len(keys):
+        if keys and (count is None or keys.count(keys[0]) == len(keys)):
             whose = f"key {keys[0]!r}"
         elif hasattr(given, "__len__") and len(given) == count:
             sizes, _ = self._specs[name]
@@ -145,3 +163,9 @@ class Samples:
                 "was moved.",
             )
         )
+
+
+def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
+    """Tell whether a whole number is one of a type."""
+    info = np.iinfo(dtype)
+    return bool(info.min <= int(value) <= info.max)
