@@ -3,6 +3,7 @@
 A trace function raises KeyboardInterrupt at the n-th line that runs in the package, for every n.
 """
 
+import linecache
 import sys
 import threading
 from pathlib import Path
@@ -12,7 +13,6 @@ import pytest
 
 import seqstate
 from seqstate.runtime.streams import Streams
-from seqstate.stores import open_store
 from seqstate.stores.sqlite import SQLiteStore
 
 FILES = tuple(
@@ -30,7 +30,9 @@ class Interrupt:
     def __call__(self, frame, event, arg):
         if not frame.f_code.co_filename.startswith(FILES):
             return None
-        if event == "line":
+        # `with` takes and lets go of a lock without a look at signals.
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()
+        if event == "line" and not line.startswith("with "):
             self.left -= 1
             if self.left == 0:
                 sys.settrace(None)
@@ -167,7 +169,4 @@ def test_a_write_that_was_interrupted_while_it_waited_is_not_written_later(tmp_p
         with pytest.raises(KeyboardInterrupt), Interrupt(24):
             store.put_many([("a", b"x", 0)])
         store.put_many([("b", b"x", 0)])
-        assert list(store.keys()) in (["b"], ["a", "b"])
-        entry = store.get_many(["a"])[0]
-        assert entry is None
-    assert open_store() is not None
+        assert list(store.keys()) == ["b"]
