@@ -181,6 +181,8 @@ class Engine:
             DataError: the bytes are damaged; no key was moved.
             StateMismatchError: they are of another model; no key was moved.
         """
+        if not keys:
+            return
         places, marks = self.keeping.unpack(keys, data)
         fresh: list[str] = []
         try:
