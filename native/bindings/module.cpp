@@ -183,6 +183,8 @@ nb::dict facts() {
 }  // namespace seqstate
 
 NB_MODULE(_native, module) {
+  // A model that is still held when the process ends is nobody's mistake.
+  nb::set_leak_warnings(false);
   using namespace seqstate;
   load_numpy();
   translate_errors();

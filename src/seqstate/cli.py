@@ -310,7 +310,8 @@ def main() -> None:
     """Run the command line; an error of seqstate is shown as a message, exit code 1."""
     for stream in (sys.stdout, sys.stderr):
         # A pipe that can't encode "°" gets a question mark rather than a traceback.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if stream is not None:
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         app()
     except SeqstateError as error:

@@ -1,9 +1,13 @@
 """`seqstate stream` as a process: lines in, lines out."""
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
+import termios
+import time
 
 import keras
 import numpy as np
@@ -223,6 +227,76 @@ def test_a_signal_ends_it_cleanly(start, number):
     process.send_signal(number)
     assert process.wait(timeout=30) == 0
     assert process.stderr.read() == b""
+
+
+def waiting(pipe):
+    """Count the bytes in a pipe that nobody has read."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_signal_in_a_write_loses_no_answer(start, monkeypatch, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    process = start()
+    process.stdin.write(b'{"key": "a", "sample": [1, 2]}\n' * 2000)
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while waiting(process.stdout) < 60_000 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    lines = process.stdout.read().splitlines()
+    assert process.wait(timeout=30) == 0
+    # All that it had read, to the end of a line.
+    assert len(lines) > 1000
+    assert all(json.loads(line)["key"] == "a" for line in lines)
+
+
+def test_a_second_signal_ends_it_at_once_where_nobody_reads(start):
+    process = start()
+    line = b'{"key": "a", "sample": [1, 2]}\n'
+    process.stdin.write(line)
+    process.stdin.flush()
+    read(process, 1)
+    # More answers than a pipe holds: it waits in a write, which a signal does not cut short.
+    process.stdin.write(line * 2000)
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while waiting(process.stdout) < 60_000 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == -signal.SIGINT
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="it takes /dev/full")
+def test_an_output_that_is_full_is_an_error_with_a_message(model_file):
+    words = [sys.executable, "-c", CODE, model_file, repr(("key", None, [], {"store": None}))]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            words, input=b'{"key": "a", "sample": [1, 2]}\n', stdout=full, stderr=subprocess.PIPE
+        )
+    assert done.returncode == 1
+    assert b"standard output: it can't be written to: No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("closed", "code"), [(0, 1), (1, 1), (2, 0)])
+def test_streams_that_are_closed(model_file, closed, code):
+    words = [sys.executable, "-c", CODE, model_file, repr(("key", None, [], {"store": None}))]
+    program = f"import os, sys; os.close({closed}); os.execv(sys.argv[1], sys.argv[1:])"
+    given = b'{"key": "a", "sample": [1, 2]}\n'
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], input=given, capture_output=True, timeout=60
+    )
+    assert done.returncode == code
+    if code:
+        name = "input" if closed == 0 else "output"
+        assert f"standard {name}: it is closed" in done.stderr.decode()
+    else:  # what is said goes nowhere, least of all among the lines
+        assert [list(json.loads(line)) for line in done.stdout.splitlines()] == [["key", "output"]]
 
 
 def test_a_reader_that_goes_away_ends_it_cleanly(start):

@@ -8,19 +8,21 @@ from __future__ import annotations
 import json
 import math
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from seqstate import state as states
-from seqstate.commands.stream_lines import Fields, Lines, Push
+from seqstate.commands.stream_lines import LONGEST_LINE, Fields, Lines, Push
 from seqstate.errors import ArgumentError, DataError, InputError, SeqstateError, message
 from seqstate.runtime.loading import load
 
@@ -70,43 +72,66 @@ def run_stream(model: Path, options: Options) -> None:
         raise ArgumentError(
             message("seqstate stream", f"--on-error is {options.on_error!r}.", f"Pass {ON_ERROR}.")
         )
+    if not options.every >= 0:
+        raise ArgumentError(
+            message("seqstate stream", f"--every is {options.every}.", "Pass seconds, 0 for none.")
+        )
+    for name, file in (("input", sys.stdin), ("output", sys.stdout)):
+        if file is None:
+            raise DataError(
+                message(f"standard {name}", "it is closed.", "Give it a file or a pipe.")
+            )
     loaded = load(model)
-    stop = Stop()
-    with loaded.streams(
-        options.store, options.durability, options.max_live, options.keep
-    ) as streams:
+    with (
+        Stop() as stop,
+        loaded.streams(
+            options.store, options.durability, options.max_live, options.keep
+        ) as streams,
+    ):
         Session(streams, Lines(loaded, options.fields, options.form), options, stop).run()
 
 
 class Stop:
-    """Whether SIGTERM or SIGINT has come; it wakes who waits, and lets a batch be finished."""
+    """Whether SIGTERM or SIGINT has come; it wakes who waits, and lets a batch be finished.
+
+    A second signal ends the program at once: what was answered is in the store.
+    """
 
     def __init__(self) -> None:
         self.asked = False
-        self._waiting = False
+        self._woken, self._wakes = os.pipe()
+        os.set_blocking(self._wakes, False)
+        self._before: dict[int, Any] = {}
+        self._fd_before = -1
+
+    def __enter__(self) -> Self:
+        # A signal writes a byte there, also one that comes right before the wait begins.
+        self._fd_before = signal.set_wakeup_fd(self._wakes, warn_on_full_buffer=False)
         for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, self._note)
+            self._before[one] = signal.signal(one, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+        signal.set_wakeup_fd(self._fd_before)
+        os.close(self._woken)
+        os.close(self._wakes)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
-        if self._waiting:
-            raise _WokenError
+        for one in self._before:
+            signal.signal(one, signal.SIG_DFL)
 
     def read(self, file: int) -> bytes:
         """Give what waits to be read, b"" at the end, and when a signal has come."""
-        try:
-            self._waiting = True
-            if self.asked:
-                return b""
-            return os.read(file, _BYTES)
-        except _WokenError:
-            return b""
-        finally:
-            self._waiting = False
-
-
-class _WokenError(Exception):
-    """A signal came while nothing was being done."""
+        while not self.asked:
+            ready, _, _ = select.select([file, self._woken], [], [])
+            if self._woken in ready:
+                os.read(self._woken, _BYTES)
+            else:
+                return os.read(file, _BYTES)
+        return b""
 
 
 class Session:
@@ -129,19 +154,37 @@ class Session:
                 self._take(lines)
                 self._report()
         except BrokenPipeError:
-            # Nobody reads on; what Python still holds for standard output goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()  # nobody reads on
         self._report(last=True)
 
     def _waiting_lines(self) -> Iterator[list[bytes]]:
         """Give the lines that wait, and never wait for more than one."""
-        rest = b""
-        while data := self._stop.read(0):
-            *lines, rest = (rest + data).split(b"\n")
+        parts: list[bytes] = []
+        size = 0
+        while data := self._read():
+            *lines, rest = data.split(b"\n")
+            if lines:
+                lines[0] = b"".join((*parts, lines[0]))
+                parts, size = [], 0
+            if size <= LONGEST_LINE:  # of a longer line there is enough to see that
+                parts.append(rest)
+            size += len(rest)
             if lines:
                 yield lines
-        if rest and not self._stop.asked:
-            yield [rest]
+        if size and not self._stop.asked:
+            yield [b"".join(parts)]
+
+    def _read(self) -> bytes:
+        try:
+            return self._stop.read(0)
+        except OSError as error:
+            raise DataError(
+                message(
+                    "standard input",
+                    f"it can't be read: {error.strerror}.",
+                    "Give lines with < FILE, or through a pipe.",
+                )
+            ) from error
 
     def _take(self, lines: Sequence[bytes]) -> None:
         """Push lines in batches."""
@@ -201,15 +244,31 @@ class Session:
             if self._options.state:
                 parts.append(f'"state":{_state_text(self._streams.state(push.key))}')
             written.append("{" + ",".join(parts) + "}\n")
-        sys.stdout.buffer.write("".join(written).encode())
-        sys.stdout.buffer.flush()
+        try:
+            rest = memoryview("".join(written).encode())
+            while rest:  # with PYTHONUNBUFFERED a signal cuts a write short
+                rest = rest[sys.stdout.buffer.write(rest) or 0 :]
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _drop_output()
+            raise DataError(
+                message(
+                    "standard output",
+                    f"it can't be written to: {error.strerror}. The last {len(batch)} pushes are "
+                    "in the store and have no answer.",
+                    "Make room and send these lines again, with --sequence so that none is "
+                    "applied twice.",
+                )
+            ) from error
 
     def _refuse(self, error: SeqstateError) -> None:
         if self._options.on_error == "stop":
             self._report(last=True)
             raise error
         self._skipped += 1
-        print(f"Skipped {str(error).partition(chr(10))[0]}", file=sys.stderr)
+        _tell(f"Skipped {str(error).partition(chr(10))[0]}")
 
     def _report(self, last: bool = False) -> None:
         """Say on standard error how fast it goes."""
@@ -221,8 +280,20 @@ class Session:
         text = f"{self._pushes:,} pushes, {rate:,.0f} a second"
         if self._skipped:
             text += f", {self._skipped:,} lines skipped"
-        print(text + ("." if last else " ..."), file=sys.stderr, flush=True)
+        _tell(text + ("." if last else " ..."))
         self._told, self._told_pushes = now, self._pushes
+
+
+def _drop_output() -> None:
+    """Send what Python still holds for standard output nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(text: str) -> None:
+    """Say something on standard error, if there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
 
 
 def _at_line(push: Push, error: SeqstateError) -> SeqstateError:

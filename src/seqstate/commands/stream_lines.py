@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from seqstate.errors import ArgumentError, DataError, message
+from seqstate.runtime.streams.stepping import sample_sizes
 
 if TYPE_CHECKING:
     from seqstate.runtime.model import Model
@@ -19,6 +23,9 @@ FORMATS = ("auto", "ndjson", "csv")
 SAMPLE = "sample"
 _SEPARATORS = ",;\t"
 _SHOWN = 60
+LONGEST_LINE = 1 << 24  # bytes
+_MOST_DIGITS = 19
+_LARGEST = sys.float_info.max
 
 
 class Push(NamedTuple):
@@ -69,7 +76,7 @@ class Lines:
             )
         self._fields = fields
         self._form = form
-        self._several = [one.name for one in model.inputs] if len(model.inputs) > 1 else []
+        self._inputs = {one.name: (sample_sizes(one), one.dtype.kind) for one in model.inputs}
         self._columns: list[str] | None = None
         self._separator = ","
         self._number = 0
@@ -81,6 +88,8 @@ class Lines:
             DataError: it can't be read; the message says the line number, from 1.
         """
         self._number += 1
+        if len(line) > LONGEST_LINE:
+            raise self._wrong(f"it is longer than {LONGEST_LINE:,} bytes", line)
         try:
             text = line.decode("utf-8-sig" if self._number == 1 else "utf-8").strip("\r\n")
         except UnicodeDecodeError as error:
@@ -104,24 +113,41 @@ class Lines:
         number = None
         if fields.sequence is not None:
             number = record.get(fields.sequence)
-            if isinstance(number, str) and number.isdecimal():
+            if isinstance(number, str) and number.isdecimal() and len(number) <= _MOST_DIGITS:
                 number = int(number)
             if type(number) is not int or number < 0:
                 raise self._wrong(f"{fields.sequence} is {number!r}, no whole number from 0", text)
-        if self._several:
-            sample: Any = {name: self._numbers(record, [name], text) for name in self._several}
+        sample: Any
+        if len(self._inputs) > 1:
+            sample = {name: self._sample(name, record, [name], text) for name in self._inputs}
         else:
-            sample = self._numbers(record, self._sample_fields(record), text)
+            sample = self._sample(next(iter(self._inputs)), record, self._names(record), text)
         return Push(self._number, key, sample, number)
 
-    def _sample_fields(self, record: dict[str, Any]) -> list[str]:
-        """Settle with the first line which fields are the sample."""
-        fields = self._fields
-        if not fields.sample:
-            taken = (fields.key, fields.sequence)
-            others = [name for name in record if name not in taken]
-            fields.sample = [SAMPLE] if SAMPLE in record else others
-        return fields.sample
+    def _names(self, record: dict[str, Any]) -> list[str]:
+        """Give the fields of the sample; those of the first line that fits the model stay."""
+        if self._fields.sample:
+            return self._fields.sample
+        if SAMPLE in record:
+            return [SAMPLE]
+        return [name for name in record if name not in (self._fields.key, self._fields.sequence)]
+
+    def _sample(self, name: str, record: dict[str, Any], fields: Sequence[str], text: str) -> Any:
+        """Give the sample of an input, in its shape where the count of numbers is right."""
+        sizes, kind = self._inputs[name]
+        found: list[Any] = self._numbers(record, fields, text)
+        if kind != "f":
+            odd = [one for one in found if one != int(one)]
+            if odd:
+                raise self._wrong(f"{odd[0]} is no whole number, as the model reads", text)
+            found = [int(one) for one in found]
+        if len(found) != math.prod(sizes):
+            return found  # the streams say what is wrong
+        if len(self._inputs) == 1:
+            self._fields.sample = list(fields)
+        if len(sizes) == 1:
+            return found
+        return np.array(found, object).reshape(sizes).tolist()
 
     def _numbers(self, record: dict[str, Any], names: Sequence[str], text: str) -> list[float]:
         found: list[float] = []
@@ -135,7 +161,7 @@ class Lines:
                         one = float(one)
                     except ValueError:
                         raise self._wrong(f"{name} is {one!r}, no number", text) from None
-                if not isinstance(one, int | float) or not math.isfinite(one):
+                if not isinstance(one, int | float) or not -_LARGEST <= one <= _LARGEST:
                     raise self._wrong(f"{name} is {one!r}, no number", text)
                 found.append(one)
         return found
@@ -152,17 +178,39 @@ class Lines:
     def _csv(self, text: str) -> dict[str, Any] | None:
         if self._columns is None:
             self._separator = max(_SEPARATORS, key=text.count)
-        values = [one.strip() for one in next(csv.reader([text], delimiter=self._separator))]
+        try:
+            (row,) = csv.reader([text], delimiter=self._separator)
+        except csv.Error as error:
+            raise self._wrong(f"it is no CSV ({error})", text) from error
+        values = [one.strip() for one in row]
         if self._columns is None:
-            self._columns = values
-            if self._fields.key not in values:
-                raise self._wrong(f"the header has no column {self._fields.key!r}", text)
+            self._columns = self._header(values, text)
             return None
         if len(values) != len(self._columns):
             raise self._wrong(
                 f"it has {len(values)} values, and the header {len(self._columns)}", text
             )
         return dict(zip(self._columns, values, strict=True))
+
+    def _header(self, values: list[str], text: str) -> list[str]:
+        """Check the header; without it no line can be read, so it is no line to be skipped."""
+        what = ""
+        if self._fields.key not in values:
+            what = f"the header has no column {self._fields.key!r}"
+        for name in values:
+            if values.count(name) > 1:
+                what = f"the header has the column {name!r} {values.count(name)} times"
+        if what:
+            shown = repr(text[:_SHOWN]) + (" ..." if len(text) > _SHOWN else "")
+            raise ArgumentError(
+                message(
+                    f"line {self._number}",
+                    f"{what}: {shown}.",
+                    "Begin with the names of the columns, each once, and pass that of the key: "
+                    "--key NAME.",
+                )
+            )
+        return values
 
     def _wrong(self, what: str, text: str | bytes) -> DataError:
         shown = repr(text[:_SHOWN]) + (" ..." if len(text) > _SHOWN else "")

@@ -147,9 +147,17 @@ def write_row(packed: list[Array], row: int, values: list[Array]) -> int:
     for i, value in enumerate(values):
         if np.isnan(value).any():
             return i
+    try:
+        _write(packed, row, values)
+    except BaseException:  # Ctrl-C between two arrays: all of the row, not a part
+        _write(packed, row, values)
+        raise
+    return -1
+
+
+def _write(packed: list[Array], row: int, values: list[Array]) -> None:
     for to, value in zip(packed, values, strict=True):
         to[row] = value[0]
-    return -1
 
 
 def _check_row(where: str, packed: Array, row: int) -> None:

@@ -59,7 +59,7 @@ def open_store(
                 "Pass it when you open the store, or pass the URL.",
             )
         return url
-    scheme, path, options = _parts(url or "memory:")
+    scheme, path, options = _parts("memory:" if url is None else url)
     asked = options.pop("durability", None)
     if asked is not None and (asked not in DURABILITIES or durability not in (None, asked)):
         raise _wrong(

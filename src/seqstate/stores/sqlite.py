@@ -109,14 +109,23 @@ class SQLiteStore(Store):
         if not items:
             return []
         write = _Write(items)
-        with self._queue:
-            self._waiting.append(write)
-        with self._writing:
-            if not write.done:
-                # The one before has ended: what gathered meanwhile goes into one transaction.
-                with self._queue:
-                    together, self._waiting = self._waiting, []
-                self._commit(together)
+        try:
+            with self._queue:
+                self._waiting.append(write)
+            with self._writing:
+                if not write.done:
+                    # The one before has ended: what gathered meanwhile goes into one transaction.
+                    with self._queue:
+                        together, self._waiting = self._waiting, []
+                    self._commit(together)
+        except BaseException:
+            # Ctrl-C: what still waits shall not be written by the next call.
+            with self._queue:
+                if write in self._waiting:
+                    self._waiting.remove(write)
+            raise
+        if not write.done:
+            raise _interrupted(self._where)
         if write.error is not None:
             raise write.error
         return [version + 1 for _, _, version in items]
@@ -128,6 +137,7 @@ class SQLiteStore(Store):
         with self._writing, explained(self._where, NOTHING):
             self._here.check()
             try:
+                self._roll_back()
                 self._writer.execute("BEGIN IMMEDIATE")
                 gone = self._writer.executemany(_DELETE, [(key,) for key in keys]).rowcount
                 self._writer.execute("COMMIT")
@@ -197,6 +207,7 @@ class SQLiteStore(Store):
     def _transact(self, writes: Sequence[_Write]) -> bool:
         """Write all of it and tell that it was written; nothing where a version is another."""
         try:
+            self._roll_back()  # Ctrl-C may have cut short the one before
             self._writer.execute("BEGIN IMMEDIATE")
             if not all(self._apply(write) for write in writes):
                 return False

@@ -89,9 +89,10 @@ class Engine:
             if row is None:
                 return None
             outputs, after = self._stepping.step(x, live.leaves_at(row))
+            # Noted first: what is written to the row in one call is not lost by a Ctrl-C after it.
+            live.unwritten[row] = True
             if not live.put_leaves_at(row, after):
                 self._stepping.check(after, [key], self._where)
-            live.unwritten[row] = True
             live.touch_one(row)
         return outputs
 
@@ -102,24 +103,28 @@ class Engine:
         numbers = None
         if sequences is not None:
             numbers = checked_numbers(sequences, len(keys), keys, self._where)
+        fresh: list[str] = []
         with self.held(keys):
-            with self.lock:
-                rows, fresh = self.keeping.bring(keys, self._where)
-                local = None
-                try:
+            try:
+                with self.lock:
+                    rows = self.keeping.bring(keys, self._where, fresh)
+                    local = None
                     if not self.live.touch(rows):
                         rows, local = np.unique(rows, return_inverse=True)
                     places = self.live.places(rows)
                     outputs, moved = self._moving.move(keys, x, numbers, places, local, self._where)
-                except BaseException:
-                    self.keeping.forget(fresh)
-                    raise
-                if local is not None:
-                    keys = [str(self.live.names[row]) for row in rows.tolist()]
+                    if local is not None:
+                        keys = [str(self.live.names[row]) for row in rows.tolist()]
+                    if moved:
+                        self.live.hold(rows)
+                    else:
+                        self.keeping.push_out(self._where)
                 if moved:
-                    self.live.hold(rows)
-            if moved:
-                self.commit(keys, rows, places, self.keeping.marks)
+                    self.commit(keys, rows, places, self.keeping.marks)
+            except BaseException:
+                with self.lock:
+                    self.keeping.forget_new(fresh)
+                raise
         return outputs
 
     # Changes of one key
@@ -130,7 +135,10 @@ class Engine:
         Raises:
             UnknownKeyError: there is no such key.
         """
-        return self.live.places(self._known(key))
+        with self.lock:
+            place = self.live.places(self._known(key))
+            self.keeping.push_out(self._where)
+        return place
 
     def marks(self, key: str) -> Marks:
         """Give the bookmarks of a key; it is held.
@@ -138,24 +146,29 @@ class Engine:
         Raises:
             UnknownKeyError: there is no such key.
         """
-        self._known(key)
-        return self.keeping.marks.get(key, {})
+        with self.lock:
+            self._known(key)
+            marks = self.keeping.marks.get(key, {})
+            self.keeping.push_out(self._where)
+        return marks
 
     def change(self, key: str, change: Change, may_be_new: bool = False) -> None:
         """Put a key elsewhere, by what `change` makes of where it stands and its bookmarks."""
+        fresh: list[str] = []
         with self.held([key]):
-            with self.lock:
-                if not may_be_new:
-                    self._known(key)
-                rows, fresh = self.keeping.bring([key], self._where)
-                marks = self.keeping.marks.get(key, {})
-                try:
+            try:
+                with self.lock:
+                    if not may_be_new:
+                        self._known(key)
+                    rows = self.keeping.bring([key], self._where, fresh)
+                    marks = self.keeping.marks.get(key, {})
                     place, marks = change(self.live.places(rows), marks)
-                except BaseException:
-                    self.keeping.forget(fresh)
-                    raise
-                self.live.hold(rows)
-            self.commit([key], rows, place, {key: marks})
+                    self.live.hold(rows)
+                self.commit([key], rows, place, {key: marks})
+            except BaseException:
+                with self.lock:
+                    self.keeping.forget_new(fresh)
+                raise
 
     def replace(self, keys: Sequence[str], data: Sequence[bytes]) -> None:
         """Put keys to where their bytes say; all keys are held.
@@ -164,50 +177,68 @@ class Engine:
             DataError: the bytes are damaged; no key was moved.
             StateMismatchError: they are of another model; no key was moved.
         """
+        if not keys:
+            return
         places, marks = self.keeping.unpack(keys, data)
-        rows, _ = self.keeping.bring(keys, self._where)
-        self.live.hold(rows)
+        fresh: list[str] = []
+        try:
+            rows = self.keeping.bring_over(keys, self._where, fresh)
+            self.live.hold(rows)
+        except BaseException:
+            self.keeping.forget(fresh)
+            raise
         self.commit(keys, rows, places, marks)
 
     def drop(self, key: str) -> None:
         """Forget a key here and in the store."""
         with self.held([key]):
-            self._known(key)
-            self.keeping.store.delete([key])
+            check_keys([key], self._where)
+            with self.lock:
+                live = key in self.live.index
+            # What the store has of it is not read: it may be damaged.
+            if not self.keeping.store.delete([key]) and not live:
+                raise self._unknown(key)
             with self.lock:
                 self.keeping.forget([key])
 
     def peek(self, key: str) -> list[Array]:
         """Give the state of a key, the start state for one that is not there."""
+        fresh: list[str] = []
         with self.held([key]), self.lock:
-            rows, fresh = self.keeping.bring([key], self._where)
-            leaves = self.live.leaves_of(rows)
-            self.keeping.forget(fresh)
+            try:
+                leaves = self.live.leaves_of(self.keeping.bring([key], self._where, fresh))
+            finally:
+                self.keeping.forget(fresh)
             self.keeping.push_out(self._where)
         return leaves
 
     def knows(self, key: str) -> bool:
         """Tell whether a key is there, in memory or in the store."""
+        check_keys([key], self._where)
         with self.lock:
-            _, fresh = self.keeping.bring([key], self._where)
-            self.keeping.forget(fresh)
-        return not fresh
+            return key in self.live.index or self.keeping.store.get_many([key])[0] is not None
 
     def bring_one(self, key: str) -> Rows:
         """Give the row of a key, of a new one too."""
         with self.lock:
-            rows, _ = self.keeping.bring([key], self._where)
+            rows = self.keeping.bring([key], self._where, [])
             self.live.hold(rows)
         return rows
 
     def _known(self, key: str) -> Rows:
-        with self.lock:
-            rows, fresh = self.keeping.bring([key], self._where)
+        """Give the row of a key; the lock is held."""
+        fresh: list[str] = []
+        try:
+            rows = self.keeping.bring([key], self._where, fresh)
+        finally:
             self.keeping.forget(fresh)
-            if not fresh:
-                self.live.touch(rows)
-                return rows
-        raise UnknownKeyError(
+        if fresh:
+            raise self._unknown(key)
+        self.live.touch(rows)
+        return rows
+
+    def _unknown(self, key: str) -> UnknownKeyError:
+        return UnknownKeyError(
             message(self._where, f"there is no key {key!r}.", "A key begins with its first push.")
         )
 
@@ -222,25 +253,38 @@ class Engine:
             ConflictError: another process moved some of them.
             StoreError: the store can't be reached.
         """
-        versions = None
-        if not self.in_memory:
-            with self.lock:
-                before = self.live.version[rows].tolist()
-            try:
-                versions = self.keeping.write(keys, places, marks, before, self._where)
-            except BaseException:
-                # What the store has now is not known: the next call on them reads it.
+        try:
+            versions = None
+            if not self.in_memory:
                 with self.lock:
+                    before = self.live.version[rows].tolist()
+                versions = self.keeping.write(keys, places, marks, before, self._where)
+            with self.lock:
+                self._keep(keys, rows, places, marks, versions)
+        except BaseException:
+            with self.lock:
+                if self.in_memory:  # Ctrl-C between two leaves: all of the call, not a half
+                    self._keep(keys, rows, places, marks, None)
+                else:  # what the store has now is not known: the next call on them reads it
                     self.keeping.forget(keys)
-                raise
+            raise
         with self.lock:
-            self.live.put_places(rows, places)
-            if versions is None:
-                self.live.unwritten[rows] = True
-            else:
-                self.live.version[rows] = versions
-            if marks is not self.keeping.marks:
-                for key in keys:
-                    self.keeping.set_marks(key, marks.get(key, {}))
-            self.live.touch(rows)
             self.keeping.push_out(self._where)
+
+    def _keep(
+        self,
+        keys: Sequence[str],
+        rows: Rows,
+        places: Places,
+        marks: Mapping[str, Marks],
+        versions: Sequence[int] | None,
+    ) -> None:
+        self.live.put_places(rows, places)
+        if versions is None:
+            self.live.unwritten[rows] = True
+        else:
+            self.live.version[rows] = versions
+        if marks is not self.keeping.marks:
+            for key in keys:
+                self.keeping.set_marks(key, marks.get(key, {}))
+        self.live.touch(rows)

@@ -46,8 +46,14 @@ class Keeping:
         self._records = records
         self._max_live = max_live
 
-    def bring(self, keys: Sequence[str], where: str) -> tuple[Rows, list[str]]:
-        """Give the rows of keys, and those that are new: they begin at the start state.
+    def bring(self, keys: Sequence[str], where: str, fresh: list[str]) -> Rows:
+        """Give the rows of keys.
+
+        Args:
+            keys: which ones.
+            where: the call, for messages.
+            fresh: is told which of them are new, before they are there: they begin at the start
+                state.
 
         Raises:
             ArgumentError: a key that can't be one.
@@ -60,17 +66,37 @@ class Keeping:
             check_keys(keys, where)
             raise
         if None not in found:
-            return np.array(found, np.int64), []
+            return np.array(found, np.int64)
         missing = list(
             dict.fromkeys(key for key, row in zip(keys, found, strict=True) if row is None)
         )
         check_keys(missing, where)
-        fresh: list[str] = []
         for start in range(0, len(missing), AT_ONCE):
             fresh += self._load(missing[start : start + AT_ONCE])
         if fresh:
             self.live.add(fresh)
-        return np.array([self.live.index[key] for key in keys], np.int64), fresh
+        return np.array([self.live.index[key] for key in keys], np.int64)
+
+    def bring_over(self, keys: Sequence[str], where: str, fresh: list[str]) -> Rows:
+        """Give the rows of keys that are put elsewhere: what the store has of them is not read.
+
+        Args:
+            keys: which ones.
+            where: the call, for messages.
+            fresh: is told which of them are in memory from now on, before they are.
+
+        Raises:
+            ArgumentError: a key that can't be one.
+        """
+        check_keys(keys, where)
+        missing = [key for key in keys if key not in self.live.index]
+        fresh += missing
+        for start in range(0, len(missing), AT_ONCE):
+            some = missing[start : start + AT_ONCE]
+            entries = self.store.get_many(some)
+            self._forget_marks(some)
+            self.live.add(some, None, [entry.version if entry else 0 for entry in entries])
+        return np.array([self.live.index[key] for key in keys], np.int64)
 
     def _load(self, keys: Sequence[str]) -> list[str]:
         """Bring those of some keys that the store has, and give the others."""
@@ -79,18 +105,27 @@ class Keeping:
         if there:
             names = [key for key, _ in there]
             places, marks = self._records.unpack(names, [entry.data for _, entry in there])
-            rows = self.live.add(names)
-            self.live.put_places(rows, places)
-            self.live.version[rows] = [entry.version for _, entry in there]
+            self._forget_marks(names)
             self.marks.update(marks)
+            self.live.add(names, places, [entry.version for _, entry in there])
         return [key for key, entry in zip(keys, entries, strict=True) if not entry]
 
     def forget(self, keys: Iterable[str]) -> None:
         """Take keys out of memory as they are."""
         keys = list(keys)
         self.live.forget(keys)
-        for key in keys:
-            self.marks.pop(key, None)
+        self._forget_marks(keys)
+
+    def forget_new(self, keys: Iterable[str]) -> None:
+        """Take those of some new keys out of memory that were not moved."""
+        live = self.live
+        there = [(key, live.index[key]) for key in keys if key in live.index]
+        self.forget(key for key, row in there if not (live.version[row] or live.unwritten[row]))
+
+    def _forget_marks(self, keys: Sequence[str]) -> None:
+        if self.marks:
+            for key in keys:
+                self.marks.pop(key, None)
 
     def write(
         self,
@@ -139,8 +174,15 @@ class Keeping:
             some = rows[start : start + AT_ONCE]
             names = [self._name(row) for row in some.tolist()]
             versions = live.version[some].tolist()
-            live.version[some] = self.write(names, live.places(some), self.marks, versions, where)
-            live.unwritten[some] = False
+            try:
+                new = self.write(names, live.places(some), self.marks, versions, where)
+                live.version[some] = new
+                live.unwritten[some] = False
+            except (KeyboardInterrupt, MemoryError):
+                # It may have been written; nobody else writes to a store in memory.
+                found = self.store.get_many(names)
+                live.version[some] = [entry.version if entry else 0 for entry in found]
+                raise
 
     def unwritten(self) -> Rows:
         """Give the rows that have moved since they were written."""

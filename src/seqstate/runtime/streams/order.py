@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,14 @@ def checked_numbers(
     Raises:
         ArgumentError: another count of them, or one that is no whole number from 0.
     """
+    if not isinstance(sequences, Iterable):
+        raise ArgumentError(
+            message(
+                where,
+                f"sequences is {sequences!r:.80}; expected a list.",
+                "Pass a number for each key, None for a push without one.",
+            )
+        )
     listed: list[Any] = sequences.tolist() if isinstance(sequences, np.ndarray) else list(sequences)
     if len(listed) != pushes:
         raise ArgumentError(

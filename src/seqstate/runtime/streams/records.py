@@ -144,7 +144,7 @@ def _side_by_side(places: Places) -> list[bytes]:
     whole = np.concatenate(parts, axis=1) if parts else np.empty((count, 0))
     raw = whole.astype("<f4", copy=False).tobytes()
     size = 4 * whole.shape[1]
-    return [raw[at : at + size] for at in range(0, count * size, size)] or [b""] * count
+    return [raw[at * size : at * size + size] for at in range(count)]
 
 
 def _with_bookmarks(extra: bytes, marks: Mapping[str, Any]) -> bytes:

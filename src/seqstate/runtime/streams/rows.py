@@ -57,26 +57,46 @@ class LiveRows:
 
     # Keys
 
-    def add(self, keys: Sequence[str]) -> Rows:
-        """Give rows to keys that have none, at the start state."""
+    # Ctrl-C may come between any two lines here. So a key is in the index only while all else that
+    # is said of its row is true; a row that is in the index no more and not yet free is lost.
+
+    def add(
+        self,
+        keys: Sequence[str],
+        places: Places | None = None,
+        versions: Sequence[int] | None = None,
+    ) -> Rows:
+        """Give rows to keys that have none.
+
+        Args:
+            keys: of the rows.
+            places: where they stand; None: at the start state.
+            versions: of the store's entries that they stand for; None: there are none.
+        """
         self._grow(len(keys))
         rows = np.array([self._free.pop() for _ in keys], np.int64)
+        if places is None:
+            for leaf, start in zip(self.packed, self.start, strict=True):
+                leaf[rows] = start.ravel()
+            self.number[rows], self.count[rows] = NO_NUMBER, 0
+        else:
+            self.put_places(rows, places)
+        self.version[rows] = 0 if versions is None else versions
+        self.unwritten[rows] = False
         for key, row in zip(keys, rows.tolist(), strict=True):
-            self.index[key], self.names[row] = row, key
-        for leaf, start in zip(self.packed, self.start, strict=True):
-            leaf[rows] = start.ravel()
-        self.number[rows], self.count[rows] = NO_NUMBER, 0
-        self.version[rows], self.unwritten[rows] = 0, False
+            self.names[row] = key
+            self.index[key] = row
         self.touch(rows)
         return rows
 
     def forget(self, keys: Iterable[str]) -> None:
         """Take the rows of keys away; those that have none don't matter."""
         for key in keys:
-            row = self.index.pop(key, None)
+            row = self.index.get(key)
             if row is not None:
-                self.names[row] = None
                 self.used[row] = STAYS
+                del self.index[key]
+                self.names[row] = None
                 self._free.append(row)
 
     def touch(self, rows: Rows) -> bool:
@@ -139,13 +159,14 @@ class LiveRows:
 
     def put_places(self, rows: Rows, places: Places) -> None:
         """Replace where some rows stand."""
-        self.put_leaves(rows, places.leaves)
-        self.number[rows], self.count[rows] = places.number, places.count
+        # What takes memory comes first, and changes nothing.
         if self._kept is None and (places.number != NO_NUMBER).any():
             self._kept = np.zeros((len(self.number), self.room, self.width), np.float32)
         if self._kept is not None:
             places.make_room(self.room)
             self._kept[rows] = places.kept
+        self.put_leaves(rows, places.leaves)
+        self.number[rows], self.count[rows] = places.number, places.count
 
     def _grow(self, more: int) -> None:
         """Make room for more keys; memory is taken as it is written to."""
@@ -153,16 +174,17 @@ class LiveRows:
         while len(self._free) + have - len(self.names) < more:
             have = max(FIRST, 2 * have)
         if have > len(self.number):
-            for name in ("number", "count", "version", "used", "unwritten"):
-                setattr(self, name, _longer(getattr(self, name), have))
             self.packed = [_longer(leaf, have) for leaf in self.packed]
             if self._kept is not None:
                 self._kept = _longer(self._kept, have)
+            # The one whose length counts comes last: memory may be short, or Ctrl-C come.
+            for name in ("count", "version", "used", "unwritten", "number"):
+                setattr(self, name, _longer(getattr(self, name), have))
         wanted = more - len(self._free)
         if wanted > 0:
             first = len(self.names)
-            self.names += [None] * wanted
             self.used[first : first + wanted] = STAYS
+            self.names += [None] * wanted
             self._free += range(first + wanted - 1, first - 1, -1)
 
 

@@ -15,6 +15,11 @@ from seqstate.runtime.streams.stepping import sample_sizes
 if TYPE_CHECKING:
     from seqstate.runtime.model import Model
 
+_NUMBERS = "fiub"
+# Of numbers that float32 holds, by far.
+_LARGEST_SQUARE = 1e70
+_NOTHING = np.empty(0, object)
+
 
 class Samples:
     """Makes the arrays of a step of what a user pushes."""
@@ -32,14 +37,13 @@ class Samples:
             InputError: another width, NaN or infinity, or no numbers.
         """
         if self._floats:
-            if type(sample) is np.ndarray and sample.dtype == self._dtype:
-                x = sample
-            else:
-                try:
-                    x = np.asarray(sample, self._dtype)
-                except (TypeError, ValueError):
-                    return self._checked(sample, None, [key], where)
-            if x.shape == self._sizes and finite(x):
+            try:
+                x = sample if type(sample) is np.ndarray else np.asarray(sample)
+            except ValueError:
+                x = _NOTHING
+            if x.dtype != self._dtype and _is_small(x):
+                x = x.astype(self._dtype)
+            if x.dtype == self._dtype and x.shape == self._sizes and finite(x):
                 return [x[None]]
         return self._checked(sample, None, [key], where)
 
@@ -97,20 +101,32 @@ class Samples:
         try:
             x = np.asarray(given)
         except ValueError:
-            x = np.empty(0, object)
-        if x.dtype.kind not in ("fiub" if dtype.kind == "f" else "iu"):
+            x = _NOTHING
+        if count == 0 and x.shape == (0,):  # an empty list has no width
+            return np.empty(shape, dtype)
+        if x.dtype.kind not in (_NUMBERS if dtype.kind == "f" else "iu"):
             raise self._wrong(where, self._whose(name, keys, given, count), given, shape)
         if x.shape != shape:
             raise self._wrong(where, self._whose(name, keys, given, count), given, shape)
-        x = np.ascontiguousarray(x, dtype)
-        if dtype.kind == "f" and not finite(x):
-            rows = x.reshape(len(keys), -1)
-            odd = ~np.isfinite(rows)
-            row = int(odd.any(axis=1).argmax())
+        if dtype.kind != "f" and x.size and not (_fits(x.min(), dtype) and _fits(x.max(), dtype)):
+            odd = x.min() if not _fits(x.min(), dtype) else x.max()
             raise InputError(
                 message(
                     where,
-                    f"key {keys[row]!r}: the sample has {rows[row][odd[row]][0]} in "
+                    f"{self._whose(name, keys, given, count)}: {odd} came; the model reads {dtype}.",
+                    "Pass whole numbers that it knows. No state was moved.",
+                )
+            )
+        with np.errstate(over="ignore"):
+            x = np.ascontiguousarray(x, dtype).reshape(shape)
+        if dtype.kind == "f" and not finite(x):
+            rows = x.reshape(len(keys), -1)
+            odd_ones = ~np.isfinite(rows)
+            row = int(odd_ones.any(axis=1).argmax())
+            raise InputError(
+                message(
+                    where,
+                    f"key {keys[row]!r}: the sample has {rows[row][odd_ones[row]][0]} in "
                     f"it: {np.array2string(rows[row], threshold=8)}.",
                     "Leave such a sample out, or fill it. No state was moved.",
                 )
@@ -120,7 +136,7 @@ class Samples:
     def _whose(self, name: str, keys: Sequence[str], given: Any, count: int | None) -> str:
         """Say whose samples don't fit: the key, if it is that of one."""
         whose = f"{count} keys"
-        if count is None or keys == [keys[0]] * len(keys):
+        if keys and (count is None or keys.count(keys[0]) == len(keys)):
             whose = f"key {keys[0]!r}"
         elif hasattr(given, "__len__") and len(given) == count:
             sizes, _ = self._specs[name]
@@ -142,3 +158,15 @@ class Samples:
                 "was moved.",
             )
         )
+
+
+def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
+    """Tell whether a whole number is one of a type."""
+    info = np.iinfo(dtype)
+    return bool(info.min <= int(value) <= info.max)
+
+
+def _is_small(x: Array) -> bool:
+    """Tell whether these are numbers that float32 can hold; with NaN they are not."""
+    # Without a warning where the sum of squares overflows.
+    return x.dtype.kind in _NUMBERS and (not x.size or float(np.vdot(x, x)) < _LARGEST_SQUARE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -140,12 +140,12 @@ class Streams:
             ConflictError: another process has moved one of the keys.
             StoreError: the store can't be reached.
         """
-        if isinstance(keys, str):
+        if isinstance(keys, str) or not isinstance(keys, Iterable):
             raise ArgumentError(
                 message(
                     self._where,
-                    f"keys is the text {keys!r}; expected a list.",
-                    f"Pass [{keys!r}], or use push.",
+                    f"keys is {keys!r:.80}; expected a list.",
+                    f"Pass [{keys!r:.80}], or use push.",
                 )
             )
         keys = list(keys)
@@ -168,7 +168,10 @@ class Streams:
         """
         x = self._samples.chunk(samples, key, self._where)
         count = len(x[0])
-        numbers = None if sequence is None else [sequence + i for i in range(count)]
+        numbers = None
+        if sequence is not None:
+            (first,) = checked_numbers([sequence], 1, [key], self._where)
+            numbers = [first + i for i in range(count)]
         return self._stepping.named(self._engine.push([key] * count, x, numbers))
 
     def peek(self, key: str, sample: Any) -> Any:
