@@ -1,7 +1,6 @@
 """Any order of calls, beside a dict that knows only how many samples each key has had."""
 
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,7 +113,9 @@ class Calls(RuleBasedStateMachine):
         assert all(output is not None for output in expected)
         assert np.array_equal(np.reshape(made, (-1, 5)), np.reshape(expected, (-1, 5)))
 
-    @rule(key=key, samples=st.lists(st.integers(0, 6), max_size=4), shift=st.sampled_from([None, 0]))
+    @rule(
+        key=key, samples=st.lists(st.integers(0, 6), max_size=4), shift=st.sampled_from([None, 0])
+    )
     def push_chunk(self, key, samples, shift):
         first = self.next(key, shift)
         made = self.streams.push_chunk(key, SAMPLES[samples].reshape(-1, 3), first)

@@ -120,9 +120,7 @@ class Keeping:
         """Take those of some new keys out of memory that were not moved."""
         live = self.live
         there = [(key, live.index[key]) for key in keys if key in live.index]
-        self.forget(
-            key for key, row in there if not (live.version[row] or live.unwritten[row])
-        )
+        self.forget(key for key, row in there if not (live.version[row] or live.unwritten[row]))
 
     def _forget_marks(self, keys: Sequence[str]) -> None:
         if self.marks:
