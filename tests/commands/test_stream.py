@@ -2,12 +2,12 @@
 
 import fcntl
 import json
-import os
 import signal
 import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -271,10 +271,10 @@ def test_a_second_signal_ends_it_at_once_where_nobody_reads(start):
     assert process.wait(timeout=30) == -signal.SIGINT
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="it takes /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it takes /dev/full")
 def test_an_output_that_is_full_is_an_error_with_a_message(model_file):
     words = [sys.executable, "-c", CODE, model_file, repr(("key", None, [], {"store": None}))]
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             words, input=b'{"key": "a", "sample": [1, 2]}\n', stdout=full, stderr=subprocess.PIPE
         )

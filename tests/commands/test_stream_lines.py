@@ -66,7 +66,7 @@ def test_the_first_line_that_fits_says_which_fields_make_the_sample():
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
 def test_a_line_that_can_not_be_read(text, says):
-    with pytest.raises(DataError, match="^line 1: ") as raised:
+    with pytest.raises(DataError, match=r"^line 1: ") as raised:
         lines(X, sequence="n", form="ndjson").read(text)
     assert says in str(raised.value)
 
@@ -89,7 +89,7 @@ def test_a_row_that_can_not_be_read(text, says):
     if says is None:
         assert reader.read(text).sample == [1, 2]
         return
-    with pytest.raises(DataError, match="^line 2: ") as raised:
+    with pytest.raises(DataError, match=r"^line 2: ") as raised:
         reader.read(text)
     assert says in str(raised.value)
 

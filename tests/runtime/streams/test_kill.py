@@ -126,10 +126,14 @@ def test_nothing_that_was_answered_is_lost_or_applied_twice(url, model, lives):
             key, number, _ = lines[i]
             numbers[key] = number
         with model.streams(url, keep_outputs=KEEP) as streams:
-            for key, number in numbers.items():
-                there = streams.sequence(key) if key in streams else -1
-                assert number <= there <= number + KEEP
-                again += there - number
+            there = {key: streams.sequence(key) if key in streams else -1 for key in KEYS}
+        for key, number in numbers.items():
+            assert number <= there[key] <= number + KEEP
+            again += there[key] - number
+        # A call was written whole or not at all: what is there is that of the first lines.
+        count = sum(there.values()) + len(KEYS)
+        first = [lines[i][0] for i in range(count)]
+        assert there == {key: first.count(key) - 1 for key in KEYS}
     # Some had been applied and not answered: those came again.
     assert again > 0
     life = lives()

@@ -108,15 +108,8 @@ class Samples:
             raise self._wrong(where, self._whose(name, keys, given, count), given, shape)
         if x.shape != shape:
             raise self._wrong(where, self._whose(name, keys, given, count), given, shape)
-        if dtype.kind != "f" and x.size and not (_fits(x.min(), dtype) and _fits(x.max(), dtype)):
-            odd = x.min() if not _fits(x.min(), dtype) else x.max()
-            raise InputError(
-                message(
-                    where,
-                    f"{self._whose(name, keys, given, count)}: {odd} came; the model reads {dtype}.",
-                    "Pass whole numbers that it knows. No state was moved.",
-                )
-            )
+        if dtype.kind != "f":
+            x = self._whole(x, dtype, keys, where)
         with np.errstate(over="ignore"):
             x = np.ascontiguousarray(x, dtype).reshape(shape)
         if dtype.kind == "f" and not finite(x):
@@ -132,6 +125,21 @@ class Samples:
                 )
             )
         return x[None] if count is None else x
+
+    def _whole(self, x: Array, dtype: np.dtype[Any], keys: Sequence[str], where: str) -> Array:
+        """Refuse whole numbers that the type can't hold."""
+        info = np.iinfo(dtype)
+        outside = (x < info.min) | (x > info.max)
+        if outside.any():
+            row = int(outside.reshape(len(keys), -1).any(axis=1).argmax())
+            raise InputError(
+                message(
+                    where,
+                    f"key {keys[row]!r}: {x[outside][0]} came; the model reads {dtype}.",
+                    "Pass whole numbers that it knows. No state was moved.",
+                )
+            )
+        return x
 
     def _whose(self, name: str, keys: Sequence[str], given: Any, count: int | None) -> str:
         """Say whose samples don't fit: the key, if it is that of one."""
@@ -158,12 +166,6 @@ class Samples:
                 "was moved.",
             )
         )
-
-
-def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
-    """Tell whether a whole number is one of a type."""
-    info = np.iinfo(dtype)
-    return bool(info.min <= int(value) <= info.max)
 
 
 def _is_small(x: Array) -> bool:
