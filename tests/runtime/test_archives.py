@@ -131,6 +131,70 @@ def test_sizes_are_checked_before_memory_is_taken(whole, tmp_path):
         load(bomb, tmp_path)
 
 
+def test_memory_is_counted_over_all_arrays(whole, tmp_path):
+    """The same bytes under many names are not many bytes."""
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file["all"] = np.zeros((1 << 9, 1 << 9), "float32")
+        for i in range(40):
+            file[f"layers/dense_{i}/vars/0" if i else "layers/dense/vars/0"] = file["all"]
+    dense = {"units": 1 << 9, "use_bias": False}
+    layers = [{"class_name": "Dense", "config": {"name": f"d{i}", **dense}} for i in range(40)]
+    config = {"class_name": "Sequential", "config": {"layers": [entry((None, 1 << 9)), *layers]}}
+    with pytest.raises(DataError, match="claims 1,048,576 bytes, of which"):
+        load(
+            written({"config.json": json.dumps(config), "model.weights.h5": stream.getvalue()}),
+            tmp_path,
+        )
+
+
+def entry(shape):
+    return {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": shape}}
+
+
+def tensor(name, call=0):
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, call, 0]}}
+
+
+def calls_itself_twice(inner, name):
+    """Give a model that calls another one on its own result."""
+    calls = [{"args": [tensor("in")], "kwargs": {}}, {"args": [tensor("m")], "kwargs": {}}]
+    start = {**entry((None, None, 4)), "name": "in", "inbound_nodes": []}
+    layers = [start, {**inner, "name": "m", "inbound_nodes": calls}]
+    last = 1 if inner["class_name"] != "Functional" else 2
+    ends = {"input_layers": [["in", 0, 0]], "output_layers": [["m", last, 0]]}
+    return {"class_name": "Functional", "config": {"name": name, "layers": layers, **ends}}
+
+
+def test_models_that_double_what_is_done(whole, tmp_path):
+    config = {"class_name": "Identity", "config": {"name": "m"}}
+    for depth in range(30):
+        config = calls_itself_twice(config, f"model {depth}")
+    with pytest.raises(DataError, match="calls models more than"):
+        load(written({**parts_of(whole), "config.json": json.dumps(config)}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "more"),
+    [
+        ((None, None, 1 << 30), "GlobalMaxPooling1D", {}),
+        ((None, 4), "RepeatVector", {"n": (1 << 31) - 1}),
+    ],
+    ids=["features", "copies"],
+)
+def test_sizes_that_no_weight_proves(shape, kind, more, whole, tmp_path):
+    layers = [entry(shape), {"class_name": kind, "config": {"name": "it", **more}}]
+    config = json.dumps({"class_name": "Sequential", "config": {"layers": layers}})
+    with pytest.raises(DataError, match=r"numbers for each row|copies of"):
+        load(written({**parts_of(whole), "config.json": config}), tmp_path)
+
+
+def test_ways_of_packing_that_keras_does_not_use(whole, tmp_path):
+    with pytest.raises(DataError, match="packed in a way that Keras does not use"):
+        load(written(parts_of(whole), zipfile.ZIP_LZMA), tmp_path)
+    assert load(written(parts_of(whole), zipfile.ZIP_DEFLATED), tmp_path).fingerprint
+
+
 @pytest.mark.parametrize("deep", [300, 100_000])
 def test_deep_configs(deep, whole, tmp_path):
     parts = parts_of(whole)

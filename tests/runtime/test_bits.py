@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.saved import both, outputs, part, rows, same
-from runtime.zoo import MODELS, ROWS, STEPPED, STEPS
+from runtime.tables import ROWS, STEPPED, STEPS
+from runtime.zoo import MODELS
 from seqstate.kernels import native
 from seqstate.state import flatten, map_leaves
 

@@ -64,7 +64,8 @@ def softmax(x: Array, axis: int | tuple[int, ...] = -1) -> Array:
         axes = (axis,) if isinstance(axis, int) else tuple(axis)
         behind = list(range(-len(axes), 0))
         moved = np.moveaxis(x, axes, behind)
-        flat = moved.reshape(*moved.shape[: -len(axes)], -1)
+        sizes = moved.shape
+        flat = moved.reshape(*sizes[: -len(axes)], math.prod(sizes[-len(axes) :]))
         return np.moveaxis(softmax(flat).reshape(moved.shape), behind, axes)
     x = dense_array(x)
     e = np.exp(x - x.max(axis=-1, keepdims=True))
@@ -108,8 +109,23 @@ def _hard_silu(x: Array) -> Array:
     return x * activate("hard_sigmoid", x)
 
 
+def _old_hard_sigmoid(x: Array) -> Array:
+    return np.clip(np.float32(0.2) * x + np.float32(0.5), np.float32(0), np.float32(1))
+
+
+OLD_HARD_SIGMOID = "hard_sigmoid of Keras 2"
+"""Its line is steeper than that of Keras 3, so a model that was trained with it needs it."""
+
+
+def celu(x: Array, alpha: float = 1.0) -> Array:
+    """Give x above 0, `alpha (exp(x / alpha) - 1)` below."""
+    x = dense_array(x)
+    below = np.expm1(np.minimum(x, 0) / np.float32(alpha))
+    return np.where(x > 0, x, np.float32(alpha) * below)
+
+
 _OWN: dict[str, Activation] = {
-    "celu": elu,
+    "celu": celu,
     "elu": elu,
     "exponential": lambda x: np.exp(dense_array(x)),
     "gelu": gelu,
@@ -149,4 +165,6 @@ def activation_name(config: Config, argument: str, default: str) -> str:
 
 def activation_of(name: str) -> Activation:
     """Give the function of a name in `NAMES`."""
+    if name == OLD_HARD_SIGMOID:
+        return _old_hard_sigmoid
     return _OWN[name] if name in _OWN else partial(activate, name)

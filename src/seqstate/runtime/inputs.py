@@ -21,12 +21,14 @@ class Input(NamedTuple):
         shape: with the batch first; None where any size will do.
         dtype: "float32", or a type of whole numbers.
         time: whether axis 1 is the time axis of the stream.
+        key: of the dict of inputs that the model was built with; else the name.
     """
 
     name: str
     shape: Shape
     dtype: np.dtype[Any]
     time: bool
+    key: str = ""
 
     def read(self, given: Any, where: str, step: bool = False) -> Array:
         """Give an array of what was passed.
@@ -39,7 +41,11 @@ class Input(NamedTuple):
         Raises:
             InputError: no numbers, or another shape.
         """
-        array = given if isinstance(given, np.ndarray) else _as_array(given, self.name, where)
+        array = (
+            given
+            if isinstance(given, np.ndarray)
+            else _as_array(given, f"the input {self.name!r}", where)
+        )
         if array.dtype != self.dtype:
             if array.dtype.kind not in "fiub":
                 raise InputError(
@@ -49,7 +55,7 @@ class Input(NamedTuple):
                         'Convert it first: numpy.asarray(x, dtype="float32").',
                     )
                 )
-            array = array.astype(self.dtype)
+            array = self._converted(array, where)
         expected = self.shape
         if step and self.time:
             expected = (expected[0], *expected[2:])
@@ -70,6 +76,24 @@ class Input(NamedTuple):
                 )
             )
         return array[:, None] if step and self.time else array
+
+    def _converted(self, array: Array, where: str) -> Array:
+        """Give another type; whole numbers must stay what they are."""
+        if self.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                return array.astype(self.dtype)
+        with np.errstate(invalid="ignore"):
+            made = array.astype(self.dtype)
+        if self.dtype.kind in "iu" and not np.array_equal(made, array):
+            raise InputError(
+                message(
+                    where,
+                    f"the input {self.name!r} holds numbers that {self.dtype} does not: "
+                    f"{array[made != array].ravel()[:3].tolist()}.",
+                    "Pass whole numbers, such as token ids, in the range of the type.",
+                )
+            )
+        return made
 
     def _wrong(self, shape: Shape, expected: Shape, where: str, step: bool) -> InputError:
         names = ["batch", "time", "features"] if self.time and not step else ["batch", "features"]
@@ -96,7 +120,7 @@ def _as_array(given: Any, name: str, where: str) -> Array:
         raise InputError(
             message(
                 where,
-                f"the input {name!r} is no array: {error}.",
+                f"{name} is no array: {error}.",
                 "Pass numbers, each row of the same length; shorter rows padded, with lengths=.",
             )
         ) from error
@@ -107,7 +131,8 @@ def by_input(inputs: Sequence[Input], given: Any, where: str, what: str = "x") -
 
     Args:
         inputs: of the model.
-        given: one array for one input; several as a list in order, or as a dict by name.
+        given: one array for one input; several as a list in order, or as a dict by name; a dict
+            may also have the keys that the model was built with.
         where: the model, for messages.
         what: the argument, for messages.
 
@@ -116,6 +141,9 @@ def by_input(inputs: Sequence[Input], given: Any, where: str, what: str = "x") -
     """
     names = [one.name for one in inputs]
     if isinstance(given, Mapping):
+        keys = [one.key for one in inputs]
+        if set(given) == set(keys):
+            return [given[key] for key in keys]
         if set(given) != set(names):
             raise InputError(
                 message(
@@ -137,7 +165,7 @@ def by_input(inputs: Sequence[Input], given: Any, where: str, what: str = "x") -
                 f"Pass a dict: {{{', '.join(f'{name!r}: ...' for name in names)}}}.",
             )
         )
-    return list(given)
+    return list(given) if len(given) == len(inputs) else flat(given)
 
 
 def read_mask(given: Any, array: Array, where: str) -> Array:
@@ -146,7 +174,7 @@ def read_mask(given: Any, array: Array, where: str) -> Array:
     Raises:
         InputError: another shape.
     """
-    mask = np.asarray(given)
+    mask = _as_array(given, "mask", where)
     if mask.ndim == 3 and mask.shape[2] == 1:
         mask = mask[..., 0]
     if mask.shape != array.shape[:2]:
@@ -166,7 +194,7 @@ def mask_of_lengths(given: Any, array: Array, where: str) -> Array:
     Raises:
         InputError: not one whole number a row, from 0 to the number of steps.
     """
-    lengths = np.asarray(given)
+    lengths = _as_array(given, "lengths", where)
     batch, time = array.shape[:2]
     right = lengths.shape == (batch,) and lengths.dtype.kind in "iu"
     if not right or (lengths.size and (lengths.min() < 0 or lengths.max() > time)):

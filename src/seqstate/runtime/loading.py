@@ -87,7 +87,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def _made(saved: Saved, where: str) -> Model | EncoderDecoder:
     config = Config(saved.config, where)
-    making = Making()
+    making = Making(saved.old)
     if config.kind == "seqstate>EncoderDecoder":
         from seqstate.runtime.encoder_decoder.model import EncoderDecoder
 

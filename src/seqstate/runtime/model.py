@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqstate import state as states
-from seqstate.errors import ArgumentError, InputError, StateMismatchError, message
+from seqstate.errors import (
+    ArgumentError,
+    InputError,
+    SeqstateError,
+    StateMismatchError,
+    message,
+)
 from seqstate.runtime.inputs import Array, by_input, mask_of_lengths, read_mask
 from seqstate.runtime.layers.graph import Model as Graph
 from seqstate.runtime.plan.compiled import Compiled
@@ -105,7 +111,19 @@ class Model:
         return compiled.run(arrays, masks, before)
 
     def initial_state(self, batch: int) -> State:
-        """Give the state before the first step, each leaf `[batch, *sizes]`."""
+        """Give the state before the first step, each leaf `[batch, *sizes]`.
+
+        Raises:
+            ArgumentError: `batch` is no number of rows.
+        """
+        if not isinstance(batch, int | np.integer) or batch < 0:
+            raise ArgumentError(
+                message(
+                    self.where,
+                    f"initial_state({batch!r}); expected a whole number from 0 on.",
+                    "Pass the number of rows: len(x).",
+                )
+            )
         return rows_of(self._plain.plan.start, batch)
 
     # A step at a time
@@ -151,12 +169,12 @@ class Model:
         try:
             for call in self._calls:
                 call(slots, state, after)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             if state is None:
                 raise
             # The states are looked at only now: a step has no time for it.
-            self._check_state(state, len(slots[0]))
-            raise error
+            named = self._check_state(state, len(slots[0]))
+            raise self._misfit(named, error) from error
         return self._plain.given(slots, step=True), after
 
     def streams(
@@ -247,6 +265,14 @@ class Model:
                 for own, array in zip(given, arrays, strict=True)
             ]
         if lengths is not None:
+            if not timed:
+                raise InputError(
+                    message(
+                        self.where,
+                        "lengths are given; it has no input with a time axis.",
+                        "Leave lengths out.",
+                    )
+                )
             for i in timed:
                 counts = mask_of_lengths(lengths, arrays[i], self.where)
                 masks[i] = counts if masks[i] is None else masks[i] & counts
@@ -277,6 +303,20 @@ class Model:
         for path, value in named.items():
             states.check_leaf(value, sizes[path], batch, self.where, path, "state")
         return named
+
+    def _misfit(self, named: Mapping[str, Any], error: Exception) -> Exception:
+        """Give the error for a state that a step could not take."""
+        missing = [path for path in states.flatten(self.state_spec) if path not in named]
+        if isinstance(error, SeqstateError) and not missing:
+            return error
+        what = f"{missing[0]!r} is not in the state" if missing else str(error)
+        return StateMismatchError(
+            message(
+                self.where,
+                f"{what}; a step needs whole states, as float32 arrays.",
+                "Start from `initial_state(batch)`; `run` completes what is left out.",
+            )
+        )
 
     def _no_step(self, what: str) -> ArgumentError:
         return ArgumentError(

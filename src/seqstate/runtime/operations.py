@@ -12,6 +12,7 @@ import numpy as np
 
 from seqstate.runtime.activations import NAMES, activation_of
 from seqstate.runtime.archive.config import Config
+from seqstate.runtime.arranging import along, joined, permuted, reshaped
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Shape, Value, flat, values_in
 
@@ -38,6 +39,18 @@ class Operation:
         """Give an argument that is no tensor: from the call, or from the config."""
         return kwargs.get(name, self.config.get(name, default))
 
+    def check_options(self, *known: str) -> None:
+        """Refuse an operation with an option that is not known here.
+
+        Raises:
+            DataError: it has one.
+        """
+        for name, value in self.config.given.items():
+            if name not in (*known, "name", "trainable") and value is not None:
+                raise self.config.wrong(
+                    f"its {name}={str(value)[:60]} is not known.", "Leave the option out."
+                )
+
 
 def spread(maker: Maker, where: str, values: list[Value]) -> tuple[Shape, bool]:
     """Give what comes of values that are put together element by element: shape, and time.
@@ -62,21 +75,34 @@ def spread(maker: Maker, where: str, values: list[Value]) -> tuple[Shape, bool]:
                     f"{where} puts an array with the time axis together with one whose axis 1 is "
                     "something else"
                 )
+            elif maker.settled(value):
+                maker.no_step(f"{where} puts what is known at the end together with each time step")
     return tuple(shape), time
 
 
-def elementwise(function: Callable[..., Array]) -> Entry:
-    """Make the entry of a function that works element by element, on tensors and numbers."""
+def elementwise(function: Callable[..., Array], *options: str) -> Entry:
+    """Make the entry of a function that works element by element, on tensors and numbers.
+
+    Args:
+        function: of arrays.
+        *options: what it takes behind them by name, which may stand in the config.
+    """
 
     def entry(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        args = [*args, *kwargs.values()]
+        self.check_options(*options, "dtype")
+        chosen = {name: self.argument(name, kwargs) for name in options}
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        # By name they come in the order of the function: x1 stands before x2.
+        rest = sorted((name, one) for name, one in kwargs.items() if name not in options)
+        args = [*args, *(one for _, one in rest)]
         args = [maker.constant(one) if isinstance(one, np.ndarray) else one for one in args]
         values = values_in(args)
         shape, time = spread(maker, self.config.where, values)
 
         def compute(*arrays: Array) -> Array:
             given = iter(arrays)
-            return narrow(function(*[next(given) if isinstance(a, Value) else a for a in args]))
+            found = [next(given) if isinstance(a, Value) else a for a in args]
+            return narrow(function(*found, **chosen))
 
         return maker.emit(compute, *values, shape=shape, time=time)
 
@@ -90,6 +116,7 @@ def narrow(x: Array) -> Array:
 
 def _reduction(function: Callable[..., Array]) -> Entry:
     def entry(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        self.check_options("axis", "keepdims")
         x = args[0]
         axis = self.argument("axis", kwargs)
         keep = bool(self.argument("keepdims", kwargs, False))
@@ -104,19 +131,11 @@ def _reduction(function: Callable[..., Array]) -> Entry:
         )
 
         def compute(array: Array) -> Array:
-            # What is added up lies side by side, in the same order for each row.
-            return narrow(function(_last(array, axes), keep, axes))
+            return narrow(function(along(array, axes), keep, axes))
 
         return maker.emit(compute, x, shape=shape, time=x.time and (1 not in axes))
 
     return entry
-
-
-def _last(array: Array, axes: tuple[int, ...]) -> Array:
-    """Put axes together as the last one."""
-    rest = [i for i in range(array.ndim) if i not in axes]
-    moved = array.transpose(*rest, *axes)
-    return np.ascontiguousarray(moved.reshape(*moved.shape[: len(rest)], -1))
 
 
 def _reduced(function: Callable[..., Array]) -> Entry:
@@ -154,22 +173,6 @@ def _concatenate(self: Operation, maker: Maker, args: list[Any], kwargs: dict[st
     return joined(maker, self.config.where, args[0], int(self.argument("axis", kwargs, -1)))
 
 
-def joined(maker: Maker, where: str, values: list[Value], axis: int) -> Value:
-    """Put values side by side along an axis."""
-    axis %= values[0].rank
-    if axis == 0:
-        maker.no_step(f"{where} joins along the batch")
-    timed = [value.time for value in values]
-    if any(timed) and (axis == 1 or not all(timed)):
-        maker.no_step(f"{where} joins along time, or joins what has it with what has not")
-    sizes = [value.shape[axis] for value in values]
-    total = None if None in sizes else sum(size for size in sizes if size is not None)
-    shape = tuple(total if i == axis else size for i, size in enumerate(values[0].shape))
-    return maker.emit(
-        lambda *arrays: np.concatenate(arrays, axis), *values, shape=shape, time=any(timed)
-    )
-
-
 def _get_item(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
     x, key = args[0], args[1] if len(args) > 1 else kwargs.get("key")
     key = tuple(key) if isinstance(key, list | tuple) else (key,)
@@ -187,7 +190,9 @@ def _get_item(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, 
         # The last step so far is known at every step.
         if not (len(key) > 1 and key[0] == slice(None) and key[1] == -1):
             maker.no_step(f"{self.config.where} picks time steps")
-    made = np.empty([2 if size is None else size for size in x.shape], bool)[key]
+    # Of any size it takes one byte.
+    made = np.broadcast_to(np.zeros((), bool), [2 if size is None else size for size in x.shape])
+    made = made[key]
     unknown = time and 1
     shape = tuple(
         None if i == 0 or (unknown and i == 1) else size for i, size in enumerate(made.shape)
@@ -204,33 +209,6 @@ def _reshape(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, A
     return reshaped(maker, self.config.where, x, inner)
 
 
-def reshaped(maker: Maker, where: str, x: Value, inner: tuple[int, ...]) -> Value:
-    """Give a value another shape behind the batch; the time axis stays if it is the first."""
-    rest = x.shape[2:]
-    known = all(size is not None for size in rest)
-    features = int(np.prod([size for size in rest if size is not None], dtype=np.int64))
-    new = int(np.prod(inner[1:], dtype=np.int64)) if inner else 1
-    first = inner[0] if inner else 0
-    keeps = (
-        x.time and known and -1 not in inner[1:] and new == features and first in (-1, x.shape[1])
-    )
-    if x.time and not keeps:
-        maker.no_step(f"{where} mixes time with other axes")
-    target = (-1, *inner[1:]) if keeps else inner
-    sizes: list[int | None] = [None if size == -1 else size for size in target]
-    if x.rank > 1 and None not in x.shape[1:] and not keeps and -1 in target:
-        total = int(np.prod([size for size in x.shape[1:] if size is not None], dtype=np.int64))
-        given = int(np.prod([size for size in target if size != -1], dtype=np.int64))
-        sizes = [size if size is not None else total // max(1, given) for size in sizes]
-    if keeps:
-        sizes[0] = x.shape[1]
-
-    def compute(array: Array) -> Array:
-        return array.reshape(len(array), *(array.shape[1:2] if keeps else target[:1]), *target[1:])
-
-    return maker.emit(compute, x, shape=(x.shape[0], *sizes), time=keeps)
-
-
 def _transpose(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
     x = args[0]
     axes = self.argument("axes", kwargs)
@@ -238,31 +216,20 @@ def _transpose(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str,
     return permuted(maker, self.config.where, x, tuple(axes))
 
 
-def permuted(maker: Maker, where: str, x: Value, axes: tuple[int, ...]) -> Value:
-    """Exchange the axes of a value."""
-    if x.time and axes[:2] != (0, 1):
-        maker.no_step(f"{where} moves the time axis")
-    return maker.emit(
-        lambda a: a.transpose(axes),
-        x,
-        shape=tuple(x.shape[i] for i in axes),
-        time=axes[1] == 1 and x.time,
-    )
+def _along_one(name: str) -> Entry:
+    """Make the entry of an activation that looks at all values along an axis."""
+    function = activation_of(name)
 
+    def entry(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        self.check_options("axis")
+        x, axis = args[0], self.argument("axis", kwargs, -1)
+        if axis not in (-1, x.rank - 1):
+            raise self.config.wrong(
+                "it works along another axis than the last one.", "Use the last one."
+            )
+        return maker.emit(function, x, shape=x.shape)
 
-def _softmax(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    x, axis = args[0], self.argument("axis", kwargs, -1)
-    if x.time and axis not in (-1, x.rank - 1):
-        maker.no_step(f"{self.config.where} needs all time steps at once")
-    return (
-        maker.emit(lambda a: activation_of("softmax")(np.moveaxis(a, axis, -1)), x, shape=x.shape)
-        if axis in (-1, x.rank - 1)
-        else _refused_axis(self)
-    )
-
-
-def _refused_axis(self: Operation) -> Any:
-    raise self.config.wrong("it works along another axis than the last one.", "Use the last one.")
+    return entry
 
 
 def _cast(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -294,11 +261,16 @@ def _true_divide(a: Array, b: Array) -> Array:
     return np.true_divide(a, b)
 
 
+def _of_numbers(name: str) -> Callable[..., Array]:
+    """Give an activation that takes whole numbers, too."""
+    function: Any = activation_of(name)
+    return lambda x, **options: function(np.asarray(x, np.float32), **options)
+
+
 _ELEMENTWISE: dict[str, Callable[..., Array]] = {
     "Absolute": np.abs,
     "Abs": np.abs,
     "Add": np.add,
-    "Clip": np.clip,
     "Divide": _true_divide,
     "Equal": np.equal,
     "Exp": lambda x: np.exp(np.ascontiguousarray(x)),
@@ -329,12 +301,19 @@ _ELEMENTWISE: dict[str, Callable[..., Array]] = {
 _ACTIVATIONS = {
     "".join(part.capitalize() for part in name.split("_")): name
     for name in NAMES
-    if name not in ("softmax", "linear")
+    if name not in ("softmax", "log_softmax", "linear")
 }
+
 
 OPERATIONS: dict[str, Entry] = {
     **{name: elementwise(function) for name, function in _ELEMENTWISE.items()},
-    **{name: elementwise(activation_of(known)) for name, known in _ACTIVATIONS.items()},
+    **{name: elementwise(_of_numbers(known)) for name, known in _ACTIVATIONS.items()},
+    "Celu": elementwise(_of_numbers("celu"), "alpha"),
+    "Clip": elementwise(lambda x, x_min, x_max: np.clip(x, x_min, x_max), "x_min", "x_max"),
+    "Elu": elementwise(_of_numbers("elu"), "alpha"),
+    "Gelu": elementwise(_of_numbers("gelu"), "approximate"),
+    "LeakyRelu": elementwise(_of_numbers("leaky_relu"), "negative_slope"),
+    "LogSoftmax": _along_one("log_softmax"),
     "All": _reduced(np.all),
     "Any": _reduced(np.any),
     "Cast": _cast,
@@ -347,7 +326,7 @@ OPERATIONS: dict[str, Entry] = {
     "Mean": _reduced(np.mean),
     "Min": _reduced(np.min),
     "Reshape": _reshape,
-    "Softmax": _softmax,
+    "Softmax": _along_one("softmax"),
     "Squeeze": _squeeze,
     "Stack": _stack,
     "StopGradient": _same,

@@ -23,7 +23,9 @@ def input_of(graph: Graph, layer: InputLayer) -> Input:
     written = layer.dtype if isinstance(layer.dtype, str) else "float32"
     if written.startswith(("int", "uint", "bool")):
         dtype = np.dtype(written)
-    return Input(layer.name, shape, dtype, time)
+    named = graph.input_names if isinstance(graph.input_names, dict) else {}
+    keys = [key for key, name in named.items() if name == layer.name]
+    return Input(layer.name, shape, dtype, time, keys[0] if keys else layer.name)
 
 
 def reads_tokens(graph: Graph, name: str) -> bool:

@@ -79,7 +79,7 @@ def _wanted(what: str | Sequence[str] | None, where: str) -> tuple[str, ...]:
 def _chosen(found: dict[str, LayerTrace], asked: Any, where: str) -> dict[str, LayerTrace]:
     if asked is None:
         return found
-    names = [asked] if isinstance(asked, str) else list(asked)
+    names = list(asked) if isinstance(asked, Iterable) and not isinstance(asked, str) else [asked]
     known = {name.partition("@")[0] for name in found}
     for name in names:
         if name not in known and name not in found:

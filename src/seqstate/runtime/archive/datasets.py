@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-# Weights hardly shrink when they are packed; what claims to be larger than this is forged.
-EXPANSION = 200
+# Weights hardly shrink when they are packed; what claims to be so much larger than what is stored
+# of it is forged. A little is believed of any file.
+EXPANSION, FREE = 200, 1 << 20
 
 
 def child(group: Any, name: str) -> Any:
@@ -29,12 +30,13 @@ def child(group: Any, name: str) -> Any:
     return here
 
 
-def read_array(dataset: Any, size: int) -> np.ndarray:
+def read_array(dataset: Any, size: int, left: int) -> np.ndarray:
     """Read the values, as float32 where they are floating point.
 
     Args:
         dataset: of h5py.
-        size: of the file in bytes.
+        size: how many bytes of the file no array that was read has taken.
+        left: how many bytes all the arrays that are not read yet may have.
 
     Raises:
         ValueError: no dataset of numbers, or one that claims more than the file can hold.
@@ -52,6 +54,8 @@ def read_array(dataset: Any, size: int) -> np.ndarray:
     packed = dataset.chunks is not None
     if claimed > (stored * EXPANSION if packed else stored):
         raise ValueError(f"{dataset.name} claims {claimed:,} bytes, of which {stored:,} are stored")
+    if claimed > left:
+        raise ValueError(f"{dataset.name} and those before it claim more than the file can hold")
     bits = dataset.attrs.get("dtype")
     values = np.asarray(dataset[()])
     if bits == "bfloat16":

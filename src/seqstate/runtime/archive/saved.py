@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 
 from seqstate.errors import DataError, SeqstateError, message
 from seqstate.files import existing_file
+from seqstate.runtime.archive.datasets import EXPANSION, FREE
 from seqstate.runtime.archive.json_text import read_json
 from seqstate.runtime.archive.weights import LegacyWeights, Reader, Weights, WeightsByPath
 
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-# A part of an archive may be larger than what is stored of it by so much; weights hardly shrink.
-EXPANSION, FREE = 200, 1 << 20
+CONFIG, WEIGHTS, ABOUT = "config.json", "model.weights.h5", "metadata.json"
 LARGEST_CONFIG = 1 << 26
 _H5 = b"\x89HDF\r\n\x1a\n"
 
@@ -28,12 +27,14 @@ class Saved(NamedTuple):
     Attributes:
         path: of the file.
         config: of the model, as Keras serializes an object.
+        old: whether Keras 2 wrote it.
         weights: of the model; they are read when they are asked for.
         close: to be called when all are read.
     """
 
     path: Path
     config: Any
+    old: bool
     weights: Weights
     close: Callable[[], None]
 
@@ -52,7 +53,7 @@ def read_saved(path: str | os.PathLike[str], where: str) -> Saved:
     try:
         with found.open("rb") as stream:
             is_h5 = stream.read(len(_H5)) == _H5
-        config, weights, file = _of_h5(found) if is_h5 else _of_zip(found, where)
+        config, old, weights, file = _of_h5(found) if is_h5 else _of_zip(found, where)
     except SeqstateError:
         raise
     except Exception as error:
@@ -65,10 +66,10 @@ def read_saved(path: str | os.PathLike[str], where: str) -> Saved:
                 'Pass the whole file that model.save("model.keras") wrote.',
             )
         ) from error
-    return Saved(found, config, weights, file.close)
+    return Saved(found, config, old, weights, file.close)
 
 
-def _of_zip(path: Path, where: str) -> tuple[Any, Weights, Any]:
+def _of_zip(path: Path, where: str) -> tuple[Any, bool, Weights, Any]:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         if CONFIG not in names or WEIGHTS not in names:
@@ -83,9 +84,12 @@ def _of_zip(path: Path, where: str) -> tuple[Any, Weights, Any]:
         text = _member(archive, CONFIG, LARGEST_CONFIG)
         config = read_json(text, f'{where}: "{path}"')
         data = _member(archive, WEIGHTS, None)
-    reader = Reader(len(data), f'{where}: "{path}"')
+        about = _member(archive, ABOUT, LARGEST_CONFIG) if ABOUT in names else b"{}"
+    reader = Reader(len(data), f'{where}: "{path}"', path.stat().st_size)
     file = _opened(io.BytesIO(data))
-    return config, WeightsByPath(file, reader), file
+    written = read_json(about, f'{where}: "{path}"')
+    version = written.get("keras_version") if isinstance(written, dict) else None
+    return config, _is_old(version), WeightsByPath(file, reader), file
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int | None) -> bytes:
@@ -98,13 +102,16 @@ def _member(archive: zipfile.ZipFile, name: str, most: int | None) -> bytes:
         )
     if info.flag_bits & 1:
         raise ValueError(f"{name} is encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Others may ask for gigabytes before they unpack anything.
+        raise ValueError(f"{name} is packed in a way that Keras does not use")
     try:
         return archive.read(info)
     except zlib.error as error:
         raise ValueError(f"{name} can't be unpacked: {error}") from error
 
 
-def _of_h5(path: Path) -> tuple[Any, Weights, Any]:
+def _of_h5(path: Path) -> tuple[Any, bool, Weights, Any]:
     file = _opened(path)
     where = f'load: "{path}"'
     text = file.attrs.get("model_config")
@@ -118,7 +125,14 @@ def _of_h5(path: Path) -> tuple[Any, Weights, Any]:
             )
         )
     reader = Reader(path.stat().st_size, where)
-    return read_json(text, where), LegacyWeights.of_file(file, reader), file
+    old = _is_old(file.attrs.get("keras_version"))
+    return read_json(text, where), old, LegacyWeights.of_file(file, reader), file
+
+
+def _is_old(version: Any) -> bool:
+    """Tell whether a version of Keras is 1 or 2; some numbers are others since 3."""
+    text = version.decode("utf8", "replace") if isinstance(version, bytes) else str(version)
+    return text.startswith(("1.", "2."))
 
 
 def _opened(source: Any) -> Any:

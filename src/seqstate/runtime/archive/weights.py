@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from seqstate.errors import DataError, message
-from seqstate.runtime.archive.datasets import child, read_array
+from seqstate.runtime.archive.datasets import EXPANSION, FREE, child, read_array
 
 Array = np.ndarray
 
@@ -38,10 +38,13 @@ class Reader:
     Args:
         size: of the file in bytes.
         where: for messages.
+        packed: how many bytes it is in an archive.
     """
 
-    def __init__(self, size: int, where: str) -> None:
+    def __init__(self, size: int, where: str, packed: int | None = None) -> None:
         self.size, self.where = size, where
+        # One array may stand in a file under many names, or be packed twice.
+        self.left = FREE + EXPANSION * (size if packed is None else packed)
         self.seen = hashlib.blake2b()
 
     def read(self, place: str, names: Sequence[str], dataset: Callable[[int], Any]) -> list[Any]:
@@ -59,7 +62,8 @@ class Reader:
         for i, name in enumerate(names):
             try:
                 one = dataset(i)
-                found.append(None if one is None else read_array(one, self.size))
+                found.append(None if one is None else read_array(one, self.size, self.left))
+                self.size -= 0 if one is None else one.id.get_storage_size()
             except Exception as error:
                 raise DataError(
                     message(
@@ -70,6 +74,7 @@ class Reader:
                     )
                 ) from error
             if found[-1] is not None:
+                self.left -= found[-1].nbytes
                 self.seen.update(str(found[-1].shape).encode() + found[-1].tobytes())
         return found
 
@@ -141,16 +146,32 @@ class LegacyWeights:
             for path, get in self.listed
             if path.partition("/")[0] == name
         ]
-        own = [one for one in self.listed if name in one[0].split("/")[:-1]]
-        # Not every layer has its name in those of its weights: older files leave out wrappers.
-        return LegacyWeights(of_group or own or self.listed, self.reader)
+        # Not every layer has its name in those of its weights: older files leave out wrappers, and
+        # put the direction before the name of a layer in a `Bidirectional`.
+        direction = attribute.removesuffix("_layer") if attribute.endswith("_layer") else ""
+        tried = [f"{direction}_{name}", name] if direction else [name]
+        own = of_group
+        for one in tried:
+            own = own or [pair for pair in self.listed if one in pair[0].split("/")[:-1]]
+        if direction and not own:
+            own = [
+                pair
+                for pair in self.listed
+                if any(part.startswith(f"{direction}_") for part in pair[0].split("/")[:-1])
+            ]
+        return LegacyWeights(own or self.listed, self.reader)
 
     def arrays(self, *names: str) -> list[Array | None]:
         """See `Weights`."""
-        found = {path.rpartition("/")[2]: get for path, get in self.listed}
+        found: dict[str, list[tuple[str, Callable[[], Any]]]] = {}
+        for path, get in self.listed:
+            found.setdefault(path.rpartition("/")[2], []).append((path, get))
 
         def dataset(i: int) -> Any:
-            return found[names[i]]() if names[i] in found else None
+            (path, get), *more = found.get(names[i], [("", lambda: None)])
+            if more:
+                raise ValueError(f"{path} and {more[0][0]} may both be it")
+            return get()
 
         place = self.listed[0][0].rpartition("/")[0] if self.listed else ""
         return self.reader.read(place, names, dataset)

@@ -10,7 +10,7 @@ import numpy as np
 from seqstate.runtime import activations
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
-from seqstate.runtime.layers.layer import Array, Layer, OneToOne
+from seqstate.runtime.layers.layer import Array, Layer, OneToOne, same_steps
 from seqstate.runtime.layers.making import Making
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Value
@@ -50,7 +50,13 @@ class ActivationLayer(OneToOne):
             self.alpha_rank = alpha.ndim
             along_time = alpha.ndim > 1 and alpha.shape[0] != 1
             self.needs_time = along_time
-            return lambda x: np.maximum(x, 0) - alpha * np.maximum(-x, 0)
+
+            def prelu(x: Array) -> Array:
+                if along_time:
+                    same_steps(self.where, x.shape[1], alpha.shape[0])
+                return np.maximum(x, 0) - alpha * np.maximum(-x, 0)
+
+            return prelu
         most = config.number("max_value") if config.has("max_value") else None
         return partial(
             activations.relu,
@@ -67,7 +73,7 @@ class ActivationLayer(OneToOne):
 
     def apply(self, x: Array) -> Array:
         """See `OneToOne`."""
-        return self.function(x)
+        return self.function(x if x.dtype == np.float32 else x.astype(np.float32))
 
 
 class SoftmaxLayer(Layer):

@@ -44,7 +44,8 @@ class AttentionLayer(Layer):
         masks = flat(asked) if asked is not None else [query.mask, value.mask]
         of_query, of_value = ((one if isinstance(one, Value) else None) for one in masks[:2])
         causal = bool(given.get("use_causal_mask", False))
-        if value.time or key.time or (query.time and causal):
+        late = query.time and (maker.settled(value) or maker.settled(key))
+        if value.time or key.time or late or (query.time and causal):
             maker.no_step(f"{self.where} needs all time steps at once")
         inputs = [query, value, key, *(m for m in (of_query, of_value) if m is not None)]
 

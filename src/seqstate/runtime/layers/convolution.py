@@ -9,7 +9,7 @@ import numpy as np
 from seqstate.kernels.dense import Dense
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
-from seqstate.runtime.layers.layer import Array, Layer
+from seqstate.runtime.layers.layer import Array, Layer, too_short
 from seqstate.runtime.layers.making import Making
 from seqstate.runtime.plan.maker import Maker
 from seqstate.state import State
@@ -62,8 +62,7 @@ class Conv1DLayer(Layer):
         if x.time and by_step and self.reach:
             result = maker.value(shape, time=True)
             spec = {WINDOW: (self.reach, self.features)}
-            start = {WINDOW: np.zeros(spec[WINDOW], np.float32)}
-            maker.carry(self.name, spec, start, self._carried, [x], [result])
+            maker.carry(self.name, spec, None, self._carried, [x], [result])
             return result
         return maker.emit(self._whole, x, shape=shape)
 
@@ -90,14 +89,16 @@ class Conv1DLayer(Layer):
 
     def _valid(self, x: Array) -> Array:
         """Convolve without padding."""
-        steps = max(0, (x.shape[1] - self.reach - 1) // self.stride + 1)
+        steps = (x.shape[1] - self.reach - 1) // self.stride + 1
+        if steps < 1:
+            raise too_short(self.where, x.shape[1], self.reach + 1)
         seen = np.arange(steps)[:, None] * self.stride + np.arange(self.size) * self.dilation
         windows = x[:, seen]  # [batch, steps, size, features]
         own = self.features // self.groups
         made = [
             dense(
                 np.ascontiguousarray(windows[..., i * own : (i + 1) * own]).reshape(
-                    len(x) * steps, -1
+                    len(x) * steps, self.size * own
                 )
             )
             for i, dense in enumerate(self.parts)

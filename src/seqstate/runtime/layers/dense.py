@@ -12,7 +12,7 @@ from seqstate.kernels.dense import Dense
 from seqstate.runtime.activations import activation_of
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
-from seqstate.runtime.layers.layer import Array, Layer, OneToOne
+from seqstate.runtime.layers.layer import Array, Layer, OneToOne, same_steps
 from seqstate.runtime.layers.making import Making
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Shape
@@ -83,10 +83,12 @@ class EinsumDenseLayer(Layer):
         order = [kernel.index(axis) for axis in (*self.inner, *self.outer)]
         self.dense = Dense(full.transpose(order).reshape(prod(self.summed), prod(self.sizes)))
         self.bias: Array | None = None
+        self.bias_steps: int | None = None
         if bias_axes:
-            bias = self.weight(arrays, 1, "bias", (None,) * (len(bias_axes)))
-            named = dict(zip([a for a in self.output if a in bias_axes], bias.shape, strict=True))
-            self.bias = bias.reshape([named.get(axis, 1) for axis in self.output])
+            # As Keras has it: one size for each axis of the output from the first of its own on.
+            first = min(self.output.index(axis) for axis in bias_axes)
+            self.bias = self.weight(arrays, 1, "bias", (None,) * (len(self.output) - first))
+            self.bias_steps = self.bias.shape[0] if first == 1 and self.bias.shape[0] > 1 else None
         self.activation = making.activation(config, "activation")
 
     def _read(self, equation: str) -> tuple[list[str], list[str], list[str]]:
@@ -111,7 +113,13 @@ class EinsumDenseLayer(Layer):
         order = [inputs.index(axis) for axis in (*kept, *self.inner)]
         back = [[*kept, *self.outer].index(axis) for axis in output]
 
+        own = self.bias_steps
+        if own is not None and x.time:
+            maker.no_step(f"{self.where} has weights of its own for each time step")
+
         def compute(array: Array) -> Array:
+            if own is not None and output[1] in inputs:
+                same_steps(self.where, array.shape[inputs.index(output[1])], own)
             moved = array.transpose(order)
             rows = moved.reshape(-1, prod(self.summed)).astype(np.float32, copy=False)
             made = self.dense(np.ascontiguousarray(rows))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from seqstate.runtime.archive.config import Config, snake_case
 from seqstate.runtime.archive.weights import Weights
 from seqstate.runtime.layers.layer import Layer
+from seqstate.runtime.layers.merging import MERGES
 from seqstate.runtime.operations import OPERATIONS, Operation
 from seqstate.runtime.plan.arguments import Ref, read_call, read_place
 from seqstate.runtime.plan.maker import Maker
@@ -145,6 +146,31 @@ class Functional(Model):
         )
         self.inputs = [self._input(name) for name in flat(self.input_names)]
         self.outputs = self._places(config.get("output_layers"))
+        self._recount(config)
+
+    def _recount(self, config: Config) -> None:
+        """Count the calls of each model from 0.
+
+        Keras 2 counts the own graph of a model as its first call, and Keras 3 does so where it
+        names the outputs.
+        """
+        nodes = [
+            node for one in config.each("layers") for node in one.written.get("inbound_nodes", [])
+        ]
+        old = any(isinstance(node, list) for node in nodes)
+        outputs = flat(self.outputs)
+        calls = _refs([list(self.calls.values()), outputs]) if old else outputs
+        for name, layer in self.layers.items():
+            refs = []
+            if isinstance(layer, Model):
+                refs = [ref for ref in calls if ref.place[0] == name]
+            if not refs:
+                continue
+            first = max(ref.place[1] for ref in refs) + 1 - len(self.calls[name])
+            if not old:
+                first = 1 if isinstance(layer, Functional) else 0
+            for ref in refs:
+                ref.place = (name, max(0, ref.place[1] - max(0, first)), ref.place[2])
 
     def _input(self, name: str) -> InputLayer:
         layer = self.layers.get(name)
@@ -154,11 +180,7 @@ class Functional(Model):
 
     def _places(self, written: Any) -> Any:
         if isinstance(written, list) and len(written) == 3 and isinstance(written[0], str):
-            name, node, tensor = read_place(written, self.config)
-            if isinstance(self.layers.get(name), Functional):
-                # Keras counts the model's own graph as its first call here.
-                node = max(0, node - 1)
-            return Ref((name, node, tensor))
+            return Ref(read_place(written, self.config))
         if isinstance(written, Mapping):
             if written.get("class_name") == "__tuple__":
                 return self._places(written.get("items"))
@@ -216,7 +238,12 @@ def _is_operation(config: Config, making: Making) -> bool:
     """Tell whether a name is that of a function of `keras.ops`; older files give no module."""
     module = config.written.get("module")
     if module is None:
-        return not making.knows(config) and config.class_name in OPERATIONS
+        if not making.knows(config):
+            return config.class_name in OPERATIONS
+        # A layer takes all its tensors as one argument.
+        nodes = config.written.get("inbound_nodes") or [None]
+        args = nodes[0].get("args") if isinstance(nodes[0], Mapping) else None
+        return config.class_name in MERGES and isinstance(args, list) and len(args) > 1
     return str(module).startswith("keras.src.ops")
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seqstate.errors import InputError, message
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
 from seqstate.runtime.plan.maker import Maker
@@ -90,6 +91,33 @@ def checked_weight(
     if not fits:
         raise config.wrong(f"its weight {name!r} has shape {array.shape}; expected {shape}.")
     return np.ascontiguousarray(array, np.float32)
+
+
+def too_short(where: str, time: int, least: int) -> InputError:
+    """Make the error for a sequence that a window does not fit into."""
+    return InputError(
+        message(
+            where,
+            f"there are {time} time steps; its window needs {least}.",
+            "Pass longer sequences, or pad them as they were padded for the training.",
+        )
+    )
+
+
+def same_steps(where: str, time: int, own: int) -> None:
+    """Refuse a sequence for a layer that has weights for each step of another one.
+
+    Raises:
+        InputError: another number of steps.
+    """
+    if time != own:
+        raise InputError(
+            message(
+                where,
+                f"there are {time} time steps; it has weights for each of {own}.",
+                "Pass as many time steps as it was trained with.",
+            )
+        )
 
 
 class OneToOne(Layer):

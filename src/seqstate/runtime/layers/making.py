@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from seqstate.errors import DataError, message
-from seqstate.runtime.activations import NAMES, Activation, activation_name, activation_of
+from seqstate.runtime.activations import (
+    NAMES,
+    OLD_HARD_SIGMOID,
+    Activation,
+    activation_name,
+    activation_of,
+)
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
 from seqstate.runtime.layers.layer import Layer
@@ -17,9 +23,14 @@ LAMBDA = (
 
 
 class Making:
-    """Makes layers from their configs."""
+    """Makes layers from their configs.
 
-    def __init__(self) -> None:
+    Args:
+        old: whether Keras 2 wrote the file.
+    """
+
+    def __init__(self, old: bool = False) -> None:
+        self.old = old
         self.refused: list[tuple[str, str, str]] = []
         self._shared: dict[int, Weights] = {}
 
@@ -64,6 +75,8 @@ class Making:
                 f"{argument} is {str(config.get(argument))[:60]}",
                 f"Those that are known: {', '.join(NAMES)}",
             )
+        if name == "hard_sigmoid" and self.old:
+            return OLD_HARD_SIGMOID
         return name or "linear"
 
     def finish(self, where: str) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from seqstate.runtime.archive.config import Config
+from seqstate.runtime.archive.weights import Weights
+from seqstate.runtime.arranging import joined
 from seqstate.runtime.layers.layer import Array, Layer
-from seqstate.runtime.operations import joined, narrow, spread
+from seqstate.runtime.layers.making import Making
+from seqstate.runtime.operations import narrow, spread
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Value, flat
 
@@ -23,8 +28,47 @@ MERGES: dict[str, Callable[[Sequence[Array]], Array]] = {
 }
 
 
+def _product(parts: Sequence[Array], masks: Sequence[Array]) -> Array:
+    """Multiply as Keras does: what a mask leaves out is 1, and 0 where all leave it out."""
+    ones = [
+        part if mask is None else np.where(mask, part, np.float32(1))
+        for part, mask in zip(parts, masks, strict=True)
+    ]
+    product = reduce(np.multiply, ones)
+    if any(mask is None for mask in masks):
+        return product
+    return np.where(reduce(np.logical_or, masks), product, np.float32(0))
+
+
+def _chosen(choose: Callable[[Array, Array], Array]) -> Callable[..., Array]:
+    """Make the function of the largest or smallest, as Keras has it: what counts is compared."""
+
+    def merge(parts: Sequence[Array], masks: Sequence[Array]) -> Array:
+        best, so_far = parts[0], masks[0]
+        for part, mask in zip(parts[1:], masks[1:], strict=True):
+            own = part if mask is None else np.where(mask, part, best)
+            if so_far is not None:
+                best = np.where(so_far, best, own)
+            so_far = None if mask is None or so_far is None else mask | so_far
+            best = choose(best, own)
+        return best
+
+    return merge
+
+
+MASKED: dict[str, Callable[[Sequence[Array], Sequence[Array]], Array]] = {
+    "Multiply": _product,
+    "Maximum": _chosen(np.maximum),
+    "Minimum": _chosen(np.minimum),
+}
+
+
 class MergeLayer(Layer):
     """`Add`, `Subtract`, `Multiply`, `Average`, `Maximum`, `Minimum`."""
+
+    def __init__(self, config: Config, weights: Weights, making: Making) -> None:
+        super().__init__(config, weights, making)
+        self.old = making.old
 
     def call(self, maker: Maker, x: Any, **given: Any) -> Any:
         """See `Layer`; an array of fewer axes is laid along axis 1 of the others."""
@@ -33,11 +77,22 @@ class MergeLayer(Layer):
         masks = [value.mask for value in values]
         values = [self._raised(maker, value, rank) for value in values]
         shape, time = spread(maker, self.where, values)
-        merge = MERGES[self.config.class_name]
+        kind = self.config.class_name
+        merge: Any = MERGES[kind]
         mask = None if None in masks else _any_of(maker, [m for m in masks if m is not None])
-        return maker.emit(
-            lambda *arrays: narrow(merge(arrays)), *values, shape=shape, time=time, mask=mask
-        )
+        if kind not in MASKED or self.old or all(one is None for one in masks):
+            return maker.emit(
+                lambda *arrays: narrow(merge(arrays)), *values, shape=shape, time=time, mask=mask
+            )
+        there, masked = [one is not None for one in masks], MASKED[kind]
+
+        def compute(*arrays: Array) -> Array:
+            counts = iter(arrays[len(there) :])
+            found = [next(counts)[..., None] if own else None for own in there]
+            return narrow(masked(arrays[: len(there)], found))
+
+        counting = [one for one in masks if one is not None]
+        return maker.emit(compute, *values, *counting, shape=shape, time=time, mask=mask)
 
     def _raised(self, maker: Maker, value: Value, rank: int) -> Value:
         for _ in range(rank - value.rank):
@@ -97,7 +152,7 @@ class DotLayer(Layer):
             a, b = np.moveaxis(a, first, -1), np.moveaxis(b, second, -1)
             if normalize:
                 a, b = _normalized(a), _normalized(b)
-            flat_a, flat_b = a.reshape(len(a), -1, a.shape[-1]), b.reshape(len(b), -1, b.shape[-1])
+            flat_a, flat_b = (c.reshape(len(c), prod(c.shape[1:-1]), c.shape[-1]) for c in (a, b))
             made = contracted(flat_a, flat_b).reshape(len(a), *a.shape[1:-1], *b.shape[1:-1])
             return made if made.ndim > 1 else made[:, None]
 
@@ -124,7 +179,13 @@ def contracted(a: Array, b: Array) -> Array:
 
 def _normalized(x: Array) -> Array:
     x = np.ascontiguousarray(x)
-    return x / np.sqrt(np.maximum(np.square(x).sum(axis=-1, keepdims=True), np.float32(1e-12)))
+    return x * inverse_length(np.square(x).sum(axis=-1, keepdims=True), 1e-7)
+
+
+def inverse_length(total: Array, least: float) -> Array:
+    """Give what makes the length 1 where the squares add up to `total`; 1 / `least` at most."""
+    with np.errstate(divide="ignore"):
+        return np.minimum(1 / np.sqrt(total), np.float32(1 / least))
 
 
 def several(layer: Layer, x: Any) -> list[Value]:

@@ -8,8 +8,10 @@ import numpy as np
 
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
-from seqstate.runtime.layers.layer import Array, Layer, OneToOne
+from seqstate.runtime.arranging import along
+from seqstate.runtime.layers.layer import Array, Layer, OneToOne, same_steps
 from seqstate.runtime.layers.making import Making
+from seqstate.runtime.layers.merging import inverse_length
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Value
 
@@ -31,8 +33,23 @@ class AlongAxes(Layer):
                 else f"{self.where} has weights of its own for each time step"
             )
         mask = given.get("mask") if isinstance(given.get("mask"), Value) else x.mask
-        function = self.function(x, axes)
-        return maker.emit(function, x, shape=x.shape, mask=mask)
+        function, own, where = self.function(x, axes), self.steps(axes), self.where
+
+        def compute(array: Array) -> Array:
+            if own is not None:
+                same_steps(where, array.shape[1], own)
+            return function(array.astype(np.float32, copy=False))
+
+        return maker.emit(compute, x, shape=x.shape, mask=mask)
+
+    def steps(self, axes: tuple[int, ...]) -> int | None:
+        """Give for how many places along axis 1 it has weights, or None."""
+        found = [one for one in self.weighted() if one is not None and one.ndim == len(axes)]
+        return int(found[0].shape[axes.index(1)]) if 1 in axes and found else None
+
+    def weighted(self) -> tuple[Any, ...]:
+        """Give weights along the axes."""
+        return ()
 
     def axes(self) -> tuple[int, ...]:
         """Give the axes."""
@@ -65,6 +82,10 @@ class BatchNormalizationLayer(AlongAxes):
         self.factor = factor * found.get("gamma", np.float32(1))
         self.offset = found.get("beta", np.float32(0)) - found["moving_mean"] * self.factor
 
+    def weighted(self) -> tuple[Any, ...]:
+        """See `AlongAxes`."""
+        return (self.factor,)
+
     def function(self, x: Value, axes: tuple[int, ...]) -> Any:
         """See `AlongAxes`."""
         factor, offset = _laid(self.factor, x, axes), _laid(self.offset, x, axes)
@@ -87,6 +108,10 @@ class LayerNormalizationLayer(AlongAxes):
         shape = (None,) * len(self.axes())
         found = {name: self.weight(arrays, i, name, shape) for i, name in enumerate(names)}
         self.gamma, self.beta = found.get("gamma"), found.get("beta")
+
+    def weighted(self) -> tuple[Any, ...]:
+        """See `AlongAxes`."""
+        return (self.gamma, self.beta)
 
     def function(self, x: Value, axes: tuple[int, ...]) -> Any:
         """See `AlongAxes`."""
@@ -112,8 +137,7 @@ class UnitNormalizationLayer(AlongAxes):
 
         def normalize(array: Array) -> Array:
             total = along(np.square(array), axes).sum(axis=-1)
-            length = np.sqrt(np.maximum(total, np.float32(1e-12)))
-            return array / np.expand_dims(length, axes)
+            return array * np.expand_dims(inverse_length(total, 1e-12), axes)
 
         return normalize
 
@@ -143,6 +167,10 @@ class NormalizationLayer(AlongAxes):
             return lambda array: mean + array * scale
         return lambda array: (array - mean) / scale
 
+    def weighted(self) -> tuple[Any, ...]:
+        """See `AlongAxes`."""
+        return (self.mean.reshape([size for size in self.mean.shape if size != 1]),)
+
     def _spread(self, array: Array, x: Value, axes: tuple[int, ...]) -> Array:
         shape = [1] * x.rank
         own = [size for size in array.shape if size != 1 or len(array.shape) == len(axes)]
@@ -166,17 +194,7 @@ class RescalingLayer(OneToOne):
 
     def apply(self, x: Array) -> Array:
         """See `OneToOne`."""
-        return x * self.scale + self.offset
-
-
-def along(array: Array, axes: tuple[int, ...]) -> Array:
-    """Put axes together as the last one, side by side in memory.
-
-    Then the sum of each row is added up in the same order, however many rows there are.
-    """
-    rest = [i for i in range(array.ndim) if i not in axes]
-    moved = array.transpose(*rest, *axes)
-    return np.ascontiguousarray(moved.reshape(*moved.shape[: len(rest)], -1))
+        return x.astype(np.float32, copy=False) * self.scale + self.offset
 
 
 def mean_along(array: Array, axes: tuple[int, ...]) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
-from seqstate.runtime.layers.layer import Array, Layer
+from seqstate.runtime.layers.layer import Array, Layer, too_short
 from seqstate.runtime.layers.making import Making
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Value
@@ -51,10 +51,12 @@ class PoolingLayer(_Pooling):
     def _pooled(self, x: Array) -> Array:
         time = x.shape[1]
         steps = -(-time // self.stride) if self.same else (time - self.size) // self.stride + 1
-        missing = max(0, (max(steps, 0) - 1) * self.stride + self.size - time)
+        if steps < 1:
+            raise too_short(self.where, time, self.size)
+        missing = max(0, (steps - 1) * self.stride + self.size - time)
         first = missing // 2 if self.same else 0
-        made = np.empty((len(x), max(steps, 0), x.shape[2]), np.float32)
-        for step in range(max(steps, 0)):
+        made = np.empty((len(x), steps, x.shape[2]), np.float32)
+        for step in range(steps):
             start = step * self.stride - first
             window = x[:, max(0, start) : start + self.size]
             # What was padded does not count.
@@ -84,11 +86,11 @@ class GlobalPoolingLayer(_Pooling):
         if features is None:
             raise self.config.wrong("the number of its features is not known.")
         result = maker.value(shape)
-        zeros = np.zeros(features, np.float32)
         spec: dict[str, Any] = {"sum": (features,), "count": (1,)}
-        start: State = {"sum": zeros, "count": np.zeros(1, np.float32)}
+        start: State | None = None
         if not self.averages:
-            spec, start = {"max": (features,)}, {"max": zeros - np.float32(np.inf)}
+            lowest = np.float32(-np.inf)
+            spec, start = {"max": (features,)}, {"max": np.broadcast_to(lowest, (features,))}
         maker.carry(self.name, spec, start, function, inputs, [result])
         return result
 

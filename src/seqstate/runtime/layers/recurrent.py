@@ -35,6 +35,8 @@ class Recurrent(Layer):
         self.sequences = config.flag("return_sequences")
         self.returns_state = config.flag("return_state")
         self.returned = self._returned(config.get("returns"))
+        if config.flag("time_major"):
+            making.refuse(config, "time_major=True", "Build it again with the batch first")
         self._start: State | None = None
         if self.cell is not None:
             self._start = self._first(self.cell, weights)
@@ -140,7 +142,8 @@ class Recurrent(Layer):
 
         if x.time:
             fast = self._fast() if len(inputs) == 1 and see is None else None
-            maker.carry(self.name, cell.spec, start, fast or function, inputs, like)
+            ours = fast is not None
+            maker.carry(self.name, cell.spec, start, fast or function, inputs, like, checks=ours)
         else:
             maker.emit_many(lambda *arrays: function(None, *arrays)[0], inputs, like)
         return result
@@ -200,6 +203,8 @@ class Recurrent(Layer):
         def function(state: State | None, x: Array) -> tuple[tuple[Array], State]:
             if state is None:
                 state = rows_of(start, len(x))
+            if x.dtype != np.float32:
+                x = x.astype(np.float32)
             if x.shape[1] == 1:
                 state = step(x, state)
                 h = state["h"]

@@ -10,10 +10,10 @@ import numpy as np
 from seqstate.errors import InputError, message
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
+from seqstate.runtime.arranging import permuted, reshaped
 from seqstate.runtime.layers.layer import Array, Layer
 from seqstate.runtime.layers.making import Making
-from seqstate.runtime.operations import permuted, reshaped
-from seqstate.runtime.plan.maker import Maker
+from seqstate.runtime.plan.maker import MOST_NUMBERS, Maker
 
 
 class FlattenLayer(Layer):
@@ -33,7 +33,7 @@ class FlattenLayer(Layer):
         total = None if None in sizes else prod(size for size in sizes if size is not None)
 
         def compute(array: Array) -> Array:
-            flat = array.reshape(len(array), -1)
+            flat = array.reshape(len(array), prod(array.shape[1:]))
             if total is not None and flat.shape[1] != total:
                 raise InputError(
                     message(
@@ -79,6 +79,8 @@ class RepeatVectorLayer(Layer):
         """See `Layer`."""
         x = self.one(x)
         times = self.config.whole("n")
+        if times * prod(size or 1 for size in x.shape[1:]) > MOST_NUMBERS:
+            raise self.config.wrong(f"it makes {times:,} copies of {x.shape[1:]}.")
         if x.time:
             maker.no_step(f"{self.where} needs all time steps at once")
         shape = (x.shape[0], times, *x.shape[1:])

@@ -47,6 +47,9 @@ class BidirectionalLayer(Layer):
     def call(self, maker: Maker, x: Any, *more: Any, **given: Any) -> Any:
         """See `Layer`."""
         given.update(zip(("initial_state", "mask"), more, strict=False))
+        if isinstance(x, list | tuple) and len(x) > 1:
+            # As older files have it: the states stand behind the sequence.
+            x, *given["initial_state"] = x
         x = self.one(x)
         asked = given.get("mask")
         asked = flat(asked)[0] if isinstance(asked, list | tuple) else asked
@@ -212,6 +215,15 @@ class TimeDistributedLayer(Layer):
         folded = maker.emit(
             lambda a: a.reshape(-1, *a.shape[2:]), x, shape=(None, *x.shape[2:]), time=False
         )
+        if mask is not None and mask.rank > 2:
+            # Beyond the steps it says what counts within each; that is for the layer inside.
+            inner = maker.emit(
+                lambda a: a.reshape(-1, *a.shape[2:]),
+                mask,
+                shape=(None, *mask.shape[2:]),
+                time=False,
+            )
+            folded = folded.with_mask(inner)
         outer, held = maker.see, []
         if outer is not None:
             maker.see = lambda *found: held.append(found)

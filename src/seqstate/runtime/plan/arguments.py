@@ -27,7 +27,7 @@ def read_call(written: Any, config: Config) -> tuple[list[Any], dict[str, Any]]:
         # As older files have it: a list of tensors, each with the keywords of the call.
         tensors = [Ref(read_place(one[:3], config)) for one in written if isinstance(one, list)]
         more = [one[3] for one in written if isinstance(one, list) and len(one) > 3]
-        kwargs = read(more[0], config) if more else {}
+        kwargs = _old_keywords(more[0], config) if more else {}
         return ([tensors[0] if len(tensors) == 1 else tensors] if tensors else []), kwargs
     if not isinstance(written, Mapping):
         raise config.wrong(f"a call is written as {str(written)[:80]}.")
@@ -35,6 +35,27 @@ def read_call(written: Any, config: Config) -> tuple[list[Any], dict[str, Any]]:
     if not isinstance(args, list | tuple) or not isinstance(kwargs, dict):
         raise config.wrong(f"a call is written as {str(written)[:80]}.")
     return list(args), kwargs
+
+
+def _old_keywords(written: Any, config: Config) -> dict[str, Any]:
+    """Read the keywords of a call as Keras 2 wrote them: tensors as plain lists."""
+    if not isinstance(written, Mapping):
+        raise config.wrong(f"a call is written as {str(written)[:80]}.")
+    if written.get("training"):
+        # Keras 2 keeps to it also in `predict`.
+        raise config.wrong(
+            "it is called with training=True, so that it gives other numbers each time.",
+            "Call the layer without it, and save the model again.",
+        )
+
+    def tensors(one: Any) -> Any:
+        if isinstance(one, list):
+            if len(one) == 3 and isinstance(one[0], str):
+                return Ref(read_place(one, config))
+            return [tensors(part) for part in one]
+        return read(one, config)
+
+    return {str(name): tensors(one) for name, one in written.items()}
 
 
 class Ref:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seqstate.errors import InputError, SeqstateError, message
 from seqstate.runtime.inputs import Array, Input
 from seqstate.runtime.layers.graph import Functional
 from seqstate.runtime.layers.graph import Model as Graph
@@ -26,6 +27,7 @@ class Compiled:
     def __init__(
         self, graph: Graph, inputs: Sequence[Input], masked: Sequence[bool], see: Any = None
     ) -> None:
+        self.where = f'model "{graph.name}"'
         maker = Maker(see)
         values = [maker.value(one.shape, one.time) for one in inputs]
         masks = [
@@ -55,8 +57,21 @@ class Compiled:
             if place is not None:
                 slots[place] = mask
         after: State = {}
-        for call in self.plan.calls:
-            call(slots, before, after)
+        try:
+            for call in self.plan.calls:
+                call(slots, before, after)
+        except (ValueError, IndexError) as error:
+            if isinstance(error, SeqstateError):
+                raise
+            shapes = ", ".join(str(array.shape) for array in arrays)
+            raise InputError(
+                message(
+                    self.where,
+                    f"arrays of the shapes {shapes} don't fit what it was built for: {error}.",
+                    "Pass as many time steps as it was trained with, if a layer mixes them with "
+                    "the features.",
+                )
+            ) from error
         return self.given(slots), after
 
     def given(self, slots: list[Any], step: bool = False) -> Any:
