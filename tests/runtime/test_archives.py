@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import sys
 import zipfile
 
@@ -75,6 +76,11 @@ def _link(file, name, link):
     file[name] = link
 
 
+def _stack_of_nothing(layer):
+    cells = {"module": "keras.layers", "class_name": "StackedRNNCells", "config": {"cells": []}}
+    layer.update(class_name="RNN", config={"name": "rnn", "cell": cells})
+
+
 KERNEL = "layers/lstm/cell/vars/0"
 FORGED_CONFIGS = {
     "no class": lambda c: c.pop("class_name"),
@@ -91,6 +97,7 @@ FORGED_CONFIGS = {
         batch_shape=[None, None, 9]
     ),
     "no weights": lambda c: first_layer(c).update(class_name="GRU"),
+    "a stack of no cells": lambda c: _stack_of_nothing(first_layer(c)),
 }
 FORGED_WEIGHTS = {
     "gone": lambda f: f.pop(KERNEL),
@@ -122,6 +129,32 @@ def test_forged_weights(change, whole, tmp_path):
     content = with_weights(whole, change)
     with pytest.raises(DataError, match="kernel"):
         load(content, tmp_path)
+
+
+def with_a_circle(weights):
+    """Let the first free block of each local heap be followed by itself."""
+    weights, found = bytearray(weights), 0
+    start = weights.find(b"HEAP")
+    while start >= 0:
+        _size, block, address = struct.unpack_from("<QQQ", weights, start + 8)
+        if block != 1:
+            struct.pack_into("<Q", weights, address + block, block)
+            found += 1
+        start = weights.find(b"HEAP", start + 1)
+    assert found
+    return bytes(weights)
+
+
+def test_lists_without_an_end_take_no_memory(whole, tmp_path):
+    parts = parts_of(whole)
+    forged = {**parts, "model.weights.h5": with_a_circle(parts["model.weights.h5"])}
+    with pytest.raises(DataError, match="run in a circle"):
+        load(written(forged), tmp_path)
+    keras.Sequential([keras.Input((None, 2)), K.LSTM(3)]).save(tmp_path / "older.h5")
+    older = (tmp_path / "older.h5").read_bytes()
+    assert load(older, tmp_path).name
+    with pytest.raises(DataError, match="run in a circle"):
+        load(with_a_circle(older), tmp_path)
 
 
 def test_sizes_are_checked_before_memory_is_taken(whole, tmp_path):

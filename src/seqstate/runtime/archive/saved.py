@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import zipfile
 import zlib
@@ -14,6 +15,7 @@ from seqstate.errors import DataError, SeqstateError, message
 from seqstate.files import existing_file
 from seqstate.runtime.archive.datasets import EXPANSION, FREE
 from seqstate.runtime.archive.json_text import read_json
+from seqstate.runtime.archive.local_heaps import check_local_heaps
 from seqstate.runtime.archive.weights import LegacyWeights, Reader, Weights, WeightsByPath
 
 CONFIG, WEIGHTS, ABOUT = "config.json", "model.weights.h5", "metadata.json"
@@ -86,6 +88,7 @@ def _of_zip(path: Path, where: str) -> tuple[Any, bool, Weights, Any]:
         data = _member(archive, WEIGHTS, None)
         about = _member(archive, ABOUT, LARGEST_CONFIG) if ABOUT in names else b"{}"
     reader = Reader(len(data), f'{where}: "{path}"', path.stat().st_size)
+    check_local_heaps(data)
     file = _opened(io.BytesIO(data))
     written = read_json(about, f'{where}: "{path}"')
     version = written.get("keras_version") if isinstance(written, dict) else None
@@ -112,6 +115,8 @@ def _member(archive: zipfile.ZipFile, name: str, most: int | None) -> bytes:
 
 
 def _of_h5(path: Path) -> tuple[Any, bool, Weights, Any]:
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        check_local_heaps(data)
     file = _opened(path)
     where = f'load: "{path}"'
     text = file.attrs.get("model_config")

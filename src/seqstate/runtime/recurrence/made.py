@@ -80,7 +80,10 @@ def kinds_of(config: Config, weights: Weights, making: Making) -> Cell | None:
 
 
 def _stacked(config: Config, weights: Weights, making: Making) -> Cell | None:
-    cells = _cells([(one.name, one) for one in config.each("cells")], weights, making)
+    configs = [(one.name, one) for one in config.each("cells")]
+    if not configs:
+        raise config.wrong("it has no cells.")
+    cells = _cells(configs, weights, making)
     return StackedCells(cells) if cells else None
 
 
