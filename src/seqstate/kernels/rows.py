@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,14 @@ def scatter(packed: Array, rows: Any, values: Array) -> None:
             )
         )
     packed[numbers] = values
+
+
+def row_calls() -> tuple[Callable[..., list[Array]], Callable[..., int]]:
+    """Give `read_row` and `write_row` for many calls: what they run on is settled once."""
+    if native.usable():
+        module = native.module()
+        return module.read_row, module.write_row
+    return read_row, write_row
 
 
 def read_row(packed: list[Array], row: int) -> list[Array]:

@@ -148,7 +148,6 @@ class Model:
             InputError: an array that does not fit.
             StateMismatchError: a state that does not fit.
         """
-        slots = self._template.copy()
         sizes = self._one
         if (
             sizes is not None
@@ -157,14 +156,33 @@ class Model:
             and x_t.dtype == np.float32
             and x_t.ndim == 2
         ):
-            slots[0] = x_t[:, None]
+            arrays = [x_t[:, None]]
         else:
             given = by_input(self.inputs, x_t, self.where, "x_t")
-            for i, (one, array) in enumerate(zip(self.inputs, given, strict=True)):
-                slots[i] = one.read(array, self.where, step=True)
-            self._batch(slots[: len(self.inputs)])
+            arrays = [
+                one.read(array, self.where, step=True)
+                for one, array in zip(self.inputs, given, strict=True)
+            ]
+            self._batch(arrays)
         if self.why_no_step is not None:
             raise self._no_step("run a step at a time")
+        return self.step_of(arrays, state)
+
+    def step_of(self, arrays: Sequence[Array], state: State | None) -> tuple[Any, State]:
+        """Run one time step of arrays that are checked: `step` for who checks by himself.
+
+        Args:
+            arrays: of the inputs in order, those with a time axis `[batch, 1, ...]`.
+            state: as of `step`.
+
+        Returns:
+            As of `step`.
+
+        Raises:
+            StateMismatchError: a state that does not fit.
+        """
+        slots = self._template.copy()
+        slots[: len(arrays)] = arrays
         after: State = {}
         try:
             for call in self._calls:

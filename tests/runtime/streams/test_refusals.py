@@ -124,14 +124,14 @@ def test_what_can_not_be_a_key_is_refused(streams, key):
 
 @pytest.mark.usefixtures("untouched")
 def test_a_step_that_makes_nan_is_refused(streams, monkeypatch, model):
-    step = model.step
+    step = model.step_of
 
     def broken(x, state):
         outputs, after = step(x, state)
         after["lstm"]["c"][-1, 2] = np.nan
         return outputs, after
 
-    monkeypatch.setattr(model, "step", broken)
+    monkeypatch.setattr(model, "step_of", broken)
     with pytest.raises(InputError, match="'b': the step made NaN in the state lstm/c"):
         streams.push_many(["a", "b"], X[:2])
     with pytest.raises(InputError, match="'a': the step made NaN"):

@@ -36,6 +36,7 @@ class LiveRows:
             width: how many numbers an output has.
         """
         self.start = list(start)
+        self._read_row, self._write_row = packing.row_calls()
         self.room, self.width = room, width
         # Whether each leaf has one axis, as it is packed.
         self._plain = all(leaf.ndim == 2 for leaf in start)
@@ -134,7 +135,7 @@ class LiveRows:
 
     def leaves_at(self, row: int) -> list[Array]:
         """Give the states of one row, copied."""
-        leaves = packing.read_row(self.packed, row)
+        leaves = self._read_row(self.packed, row)
         if self._plain:
             return leaves
         return [one.reshape(start.shape) for one, start in zip(leaves, self.start, strict=True)]
@@ -143,7 +144,7 @@ class LiveRows:
         """Replace the states of one row, and tell that it was done: not where there is NaN."""
         if not self._plain:
             leaves = [one.reshape(1, -1) for one in leaves]
-        return packing.write_row(self.packed, row, leaves) < 0
+        return self._write_row(self.packed, row, leaves) < 0
 
     def put_leaves(self, rows: Rows, leaves: Sequence[Array]) -> None:
         """Replace the states of some rows."""

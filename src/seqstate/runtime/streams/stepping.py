@@ -60,10 +60,12 @@ class Stepping:
         flat = states.flatten(model.initial_state(1))
         self.paths = list(states.flatten(model.state_spec))
         self.start = [np.asarray(flat[path]) for path in self.paths]
-        self._names = [tuple(path.split("/")) for path in self.paths]
+        #: Gives the states of the spec, in its order, of states by name.
+        self.leaves = _listing(model.state_spec)
         #: Gives the states, a flat list, by name.
         self.nested = _nesting(model.state_spec)
         self._inputs = [one.name for one in model.inputs]
+        self._timed = [one.time for one in model.inputs]
         outputs, _ = model.step(
             self.given([np.zeros((1, *sample_sizes(one)), one.dtype) for one in model.inputs]),
             self.nested(self.start),
@@ -95,21 +97,16 @@ class Stepping:
         """Give what the model gave as a list."""
         return [outputs] if self._outputs is None else [outputs[name] for name in self._outputs]
 
-    def leaves(self, state: State) -> list[Array]:
-        """Give the states of the spec, in its order."""
-        found = []
-        for names in self._names:
-            leaf = state
-            for name in names:
-                leaf = leaf[name]
-            found.append(leaf)
-        return found  # type: ignore[return-value]
-
     # Steps
 
     def step(self, x: Sequence[Array], leaves: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """Make one step of a batch: the outputs and the states after it."""
-        outputs, state = self.model.step(self.given(x), self.nested(leaves))
+        if self._timed == [True]:
+            arrays = [x[0][:, None]]
+        else:
+            both = zip(x, self._timed, strict=True)
+            arrays = [one[:, None] if timed else one for one, timed in both]
+        outputs, state = self.model.step_of(arrays, self.nested(leaves))
         return self.listed(outputs), self.leaves(state)
 
     def chunk(self, x: Sequence[Array], leaves: Sequence[Array]) -> tuple[list[Array], list[Array]]:
@@ -197,3 +194,22 @@ def _nesting(spec: Mapping[str, Any], first: int = 0) -> Nest:
         one, other = names
         return lambda leaves: {one: leaves[first], other: leaves[first + 1]}
     return lambda leaves: dict(zip(names, leaves[first : first + len(names)], strict=True))
+
+
+def _listing(spec: Mapping[str, Any]) -> Callable[[State], list[Array]]:
+    """Make what lists the leaves of a state in the order of the spec: `_nesting` turned round."""
+    paths = [tuple(path.split("/")) for path in states.flatten(spec)]
+    if len(paths) == 2 and [len(path) for path in paths] == [2, 2]:
+        (one, first), (other, second) = paths
+        return lambda state: [state[one][first], state[other][second]]
+
+    def listed(state: State) -> list[Array]:
+        found = []
+        for names in paths:
+            leaf: Any = state
+            for name in names:
+                leaf = leaf[name]
+            found.append(leaf)
+        return found
+
+    return listed
