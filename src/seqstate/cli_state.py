@@ -25,6 +25,11 @@ Prefix = Annotated[
 ]
 
 
+def _say(line: str) -> None:
+    # Bytes: the keys are for other commands to read, whatever the locale is.
+    typer.echo(line.encode())
+
+
 def _note(text: str) -> None:
     typer.echo(text, err=True)
 
@@ -41,7 +46,7 @@ def ls(
     """List the keys of a store, sorted, one a line."""
     from seqstate.commands.state.listing import run_ls
 
-    run_ls(typer.echo, url, prefix, long)
+    run_ls(_say, url, prefix, long)
 
 
 @app.command()
@@ -60,7 +65,7 @@ def get(
     """Print the state of one key as a line of JSON: its arrays, its version, its model."""
     from seqstate.commands.state.listing import run_get
 
-    run_get(typer.echo, url, key, out)
+    run_get(_say, url, key, out)
 
 
 @app.command()
@@ -92,7 +97,7 @@ def export(
     """Write the states of a store as lines of JSON, one a key, of any mix of models."""
     from seqstate.commands.state.files import run_export
 
-    run_export(typer.echo, _note, url, prefix, out)
+    run_export(_say, _note, url, prefix, out)
 
 
 @app.command(name="import")
@@ -109,7 +114,7 @@ def import_(
     """Write the states of an export into a store, to the bit."""
     from seqstate.commands.state.files import run_import
 
-    run_import(_note, url, path, sys.stdin, replace)
+    run_import(_note, url, path, sys.stdin.buffer, replace)
 
 
 @app.command()

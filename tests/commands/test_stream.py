@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -187,6 +188,12 @@ def test_bad_lines_can_be_skipped(model, stream):
         assert says in skipped
     assert "12 pushes, " in said
     assert f"{len(BAD)} lines skipped." in said
+
+
+def test_one_push_and_one_line_are_no_plural(stream):
+    _, said, code = stream('{"key": "a", "sample": [1, 2]}\nno line', on_error="skip", every=60)
+    assert code == 0
+    assert re.search(r"^1 push, [\d,]+ a second, 1 line skipped\.$", said, re.MULTILINE)
 
 
 def test_a_gap_is_named_by_its_line(stream):

@@ -32,13 +32,17 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.store, self.model = open_store(self.url, "none"), {}
         self.store.delete([*self.store.keys()])
+        (self.floor,) = self.store.put_many([("a", b"", 0)])
+        self.store.delete(["a"])
 
     @rule(items=st.dictionaries(KEYS, DATA, max_size=6))
     def put(self, items):
         known = [self.model.get(key, (b"", 0))[1] for key in items]
         given = [(*item, version) for item, version in zip(items.items(), known, strict=True)]
-        assert self.store.put_many(given) == [version + 1 for version in known]
-        self.model.update({key: (data, version + 1) for key, data, version in given})
+        new = [(version or self.floor) + 1 for version in known]
+        assert self.store.put_many(given) == new
+        written = zip(given, new, strict=True)
+        self.model.update({key: (data, version) for (key, data, _), version in written})
 
     @rule(right=st.dictionaries(KEYS, DATA, max_size=4), wrong=KEYS, off=st.integers(1, 3))
     def put_with_a_conflict(self, right, wrong, off):
@@ -56,8 +60,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(keys=st.lists(KEYS, max_size=4))
     def delete(self, keys):
-        there = {key for key in keys if self.model.pop(key, None)}
-        assert self.store.delete(keys) == len(there)
+        gone = [self.model.pop(key) for key in dict.fromkeys(keys) if key in self.model]
+        self.floor = max([self.floor, *(version for _, version in gone)])
+        assert self.store.delete(keys) == len(gone)
 
     @rule(prefix=PREFIXES)
     def keys(self, prefix):
@@ -187,6 +192,38 @@ def test_two_stores_see_each_other(kind, new_url):
         two.delete(["a"])
         with pytest.raises(ConflictError, match="now not there"):
             one.put_many([("a", b"3", 2)])
+
+
+@every
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_version_does_not_come_again_after_delete(kind, reopened, new_url):
+    url = new_url(kind)
+    store = open_store(url)
+    try:
+        for version in range(3):
+            store.put_many([("k", b"before", version), ("other", b"", version)])
+        store.put_many([("other", b"", 3)])
+        (held,) = store.get_many(["k"])
+        assert held == Entry(b"before", 3)
+        # Another one drops the key and moves it as often.
+        assert store.delete(["k", "not there"]) == 1
+        if reopened and kind != "memory":
+            store.close()
+            store = open_store(url)
+        version = 0
+        for _ in range(3):
+            (version,) = store.put_many([("k", b"theirs", version)])
+        assert version == 6
+        with pytest.raises(ConflictError, match=r"'k' \(read at version 3, now 6\)"):
+            store.put_many([("k", b"ours", held.version), ("other", b"ours", 4)])
+        assert store.get_many(["k", "other"]) == [Entry(b"theirs", 6), Entry(b"", 4)]
+        assert list(store.keys()) == ["k", "other"]
+        # All new keys begin above the highest version that was deleted, not the last one.
+        assert store.delete(["k"]) == store.delete(["other"]) == 1
+        assert store.delete(["k", "other"]) == 0
+        assert store.put_many([("other", b"", 0), ("new", b"", 0)]) == [7, 7]
+    finally:
+        store.close()
 
 
 RACE = """

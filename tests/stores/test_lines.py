@@ -44,8 +44,17 @@ def test_what_a_line_says():
     }
 
 
+def test_half_a_character_is_written_as_an_escape():
+    line = write_line("é", Entry(LAYOUT.pack_raw(bytes(40), b'{"n": "\\ud800"}'), 1))
+    assert json.loads(line.encode())["extra"] == {"n": "\ud800"}
+
+
 def changed(**parts):
     return json.dumps(json.loads(LINE) | parts)
+
+
+def test_bytes_are_utf_8():
+    assert read_line(LINE.encode(), "here") == read_line(LINE, "here")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +65,9 @@ def changed(**parts):
         ("[" * 100_000, "this is no line of a state"),
         (LINE[:-1], "this is no line of a state"),
         ("{}", "it has no 'key'"),
+        (LINE.encode("latin-1"), "can't decode byte 0xe9"),
+        (LINE.encode("utf-16"), "can't decode byte 0xff"),
+        (LINE.replace("é", "\ud800").encode(errors="surrogatepass"), "can't decode byte 0xed"),
         (changed(key=3), "key, model or extra is of another type"),
         (changed(spec={"a/b": [1]}), "the sizes in its spec are none"),
         (changed(spec={"a": [2**40]}), "the sizes in its spec are none"),

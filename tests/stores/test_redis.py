@@ -113,6 +113,38 @@ def test_it_is_seen_that_a_write_was_carried_out_although_a_key_was_moved_on(lin
         assert store.get_many(["a", "b"]) == [Entry(b"2", 2), Entry(b"1", 1)]
 
 
+def test_the_version_of_a_new_key_is_right_when_the_answer_is_lost(line, redis_server):
+    prefix = "?prefix=first:"
+    with open_store(line.url + prefix) as store, open_store(redis_server.url + prefix) as other:
+        other.put_many([(key, b"", 0) for key in "abc"])
+        other.put_many([("b", b"", 1)])
+        other.delete(["a", "b"])
+
+        def highest_is_deleted():
+            other.put_many([("c", b"", 1)])
+            for version in range(2, 5):
+                other.put_many([("c", b"", version)])
+            other.delete(["c"])
+
+        line.cut, line.meanwhile = "after", highest_is_deleted
+        assert store.put_many([("a", b"1", 0)]) == [3]
+        assert store.put_many([("a", b"2", 3)]) == [4]
+
+
+def test_a_new_key_that_was_moved_while_the_answer_was_lost_is_not_taken_for_ones_own(
+    line, redis_server
+):
+    prefix = "?prefix=moved-new:"
+    with open_store(line.url + prefix) as store, open_store(redis_server.url + prefix) as other:
+        other.put_many([("known", b"", 0)])
+        line.cut, line.meanwhile = "after", lambda: other.put_many([("new", b"theirs", 1)])
+        versions = store.put_many([("known", b"", 1), ("new", b"ours", 0)])
+        with pytest.raises(ConflictError) as raised:
+            store.put_many([("new", b"ours", versions[1])])
+        assert raised.value.keys == ("new",)
+        assert store.put_many([("known", b"", versions[0])]) == [3]
+
+
 def test_a_server_that_is_gone_and_comes_back(own_server, monkeypatch):
     monkeypatch.setattr(server_module, "_AGAIN_AFTER", (0.0, 0.01))
     server = own_server(*EVERY_WRITE)
@@ -147,6 +179,9 @@ def test_scripts_that_the_server_forgot_are_sent_again(redis_server, plain):
         plain.script_flush()
         assert store.put_many([("a", b"1", 0)]) == [1]
         assert store.put_many([("a", b"2", 1)]) == [2]
+        plain.script_flush()
+        assert store.delete(["a"]) == 1
+        assert store.put_many([("a", b"3", 0)]) == [3]
 
 
 def test_stores_with_other_prefixes_do_not_meet(redis_server):
@@ -160,6 +195,15 @@ def test_stores_with_other_prefixes_do_not_meet(redis_server):
         assert (list(one.keys()), list(two.keys()), list(usual.keys())) == (["a"], ["a", "b"], [])
         assert two.delete(["a", "b"]) == 2
         assert one.get_many(["a"]) == [Entry(b"1", 1)]
+        assert (one.put_many([("b", b"", 0)]), two.put_many([("b", b"", 0)])) == ([1], [2])
+
+
+def test_a_floor_is_no_key_of_a_store_whose_prefix_is_shorter(redis_server, plain):
+    url = redis_server.url.replace("/0", "/5")
+    with open_store(f"{url}?prefix=p:q:") as one, open_store(f"{url}?prefix=p") as two:
+        one.put_many([("a", b"1", 0), ("b", b"1", 0)])
+        one.delete(["b"])
+        assert list(two.keys()) == [":q:a"]
 
 
 @pytest.mark.parametrize("value", [b"", b"plain", b"SqV1", b"x" * 40])
@@ -183,6 +227,16 @@ def test_a_key_that_is_no_text_is_refused_and_left(redis_server, plain):
         assert plain.get("kind:b") is None
         with pytest.raises(DataError, match="was not written by seqstate"):
             store.keys()
+        assert store.delete(["a"]) == 1
+        assert store.put_many([("a", b"1", 0)]) == [1]
+
+
+def test_one_call_can_not_write_more_than_every_server_takes(redis_server):
+    with open_store(f"{redis_server.url}?prefix=most:") as store:
+        items = [(f"{i:x}", b"", 0) for i in range(349_525)]
+        with pytest.raises(ArgumentError, match=r"349,525 items came; .* at most 349,524.*\n .*in"):
+            store.put_many(items)
+        assert list(store.keys()) == []
 
 
 def test_a_full_server_writes_nothing_of_the_call(own_server):
@@ -192,8 +246,10 @@ def test_a_full_server_writes_nothing_of_the_call(own_server):
         store._server.ask("", "CONFIG", "SET", "maxmemory", "1")
         with pytest.raises(StoreError, match=r"the server refuses: .*memory.* Nothing was"):
             store.put_many([("a", b"2", 1), ("b", b"2", 0)])
-        store._server.ask("", "CONFIG", "SET", "maxmemory", "0")
         assert store.get_many(["a", "b"]) == [Entry(b"1", 1), None]
+        assert store.delete(["a"]) == 1
+        store._server.ask("", "CONFIG", "SET", "maxmemory", "0")
+        assert store.put_many([("a", b"3", 0)]) == [2]
 
 
 @pytest.mark.parametrize(

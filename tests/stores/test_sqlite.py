@@ -32,14 +32,56 @@ def test_durability_is_what_sqlite_is_told(durability, synchronous, path):
         assert store._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_the_file_says_whose_it_is_and_has_one_plain_table(path):
+def test_the_file_says_whose_it_is_and_has_plain_tables(path):
     with SQLiteStore(path) as store:
-        store.put_many([("a", b"1", 0)])
+        store.put_many([("a", b"1", 0), ("b", b"1", 0)])
+        store.put_many([("b", b"2", 1)])
+        store.delete(["b"])
     with sqlite3.connect(path) as plain:
         assert plain.execute("PRAGMA application_id").fetchone() == (int.from_bytes(b"SqSt"),)
-        assert plain.execute("PRAGMA user_version").fetchone() == (1,)
+        assert plain.execute("PRAGMA user_version").fetchone() == (2,)
         assert plain.execute("SELECT * FROM states").fetchall() == [("a", 1, b"1")]
+        assert plain.execute("SELECT * FROM meta").fetchall() == [("floor", 2)]
     plain.close()
+
+
+def of_layout_1(path):
+    """Make a file as it was before stores remembered what they had deleted."""
+    with sqlite3.connect(path) as old:
+        old.execute("PRAGMA journal_mode=WAL")
+        old.execute(
+            "CREATE TABLE states "
+            "(key TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, data BLOB NOT NULL)"
+        )
+        old.execute("INSERT INTO states VALUES ('a', 7, x'31')")
+        old.execute(f"PRAGMA application_id={int.from_bytes(b'SqSt')}")
+        old.execute("PRAGMA user_version=1")
+    old.close()
+
+
+def test_an_older_file_is_brought_up_and_goes_on(path):
+    of_layout_1(path)
+    with SQLiteStore(path, create=False) as store, SQLiteStore(path) as other:
+        assert store.get_many(["a"]) == [Entry(b"1", 7)]
+        assert store.put_many([("a", b"2", 7), ("b", b"1", 0)]) == [8, 1]
+        assert other.delete(["a"]) == 1
+        assert store.put_many([("a", b"3", 0)]) == [9]
+    with sqlite3.connect(path) as plain:
+        assert plain.execute("PRAGMA user_version").fetchone() == (2,)
+    plain.close()
+
+
+def test_a_delete_that_fails_leaves_the_floor_too(path):
+    with SQLiteStore(path) as store:
+        store.put_many([("a", b"1", 0)])
+        store._writer.execute(
+            "CREATE TEMP TRIGGER refuse BEFORE DELETE ON states "
+            "BEGIN SELECT raise(ABORT, 'it is kept'); END"
+        )
+        with pytest.raises(StoreError, match=r"it is kept\. Nothing was written"):
+            store.delete(["a"])
+        assert store.get_many(["a"]) == [Entry(b"1", 1)]
+        assert store._reader.execute("SELECT * FROM meta").fetchall() == []
 
 
 def put_at_once(store, given):
@@ -153,7 +195,7 @@ def of_another_program(path):
 def later(path):
     SQLiteStore(path).close()
     with sqlite3.connect(path) as other:
-        other.execute("PRAGMA user_version=2")
+        other.execute("PRAGMA user_version=3")
     other.close()
 
 
@@ -170,7 +212,7 @@ def without_table(path):
         (lambda path: path.write_text("just a text\n" * 300), "is no SQLite database, or it is"),
         (foreign, "is a database of another program. It was left as it is"),
         (of_another_program, "is a database of another program"),
-        (later, "has layout 2, and this seqstate reads layout 1"),
+        (later, "has layout 3, and this seqstate reads layouts up to 2"),
         (without_table, "the file is damaged: no such table"),
     ],
 )

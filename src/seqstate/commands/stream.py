@@ -256,8 +256,8 @@ class Session:
             raise DataError(
                 message(
                     "standard output",
-                    f"it can't be written to: {error.strerror}. The last {len(batch)} pushes are "
-                    "in the store and have no answer.",
+                    f"it can't be written to: {error.strerror}. In the store and without an "
+                    f"answer: {_count(len(batch), 'push', 'pushes')}.",
                     "Make room and send these lines again, with --sequence so that none is "
                     "applied twice.",
                 )
@@ -277,11 +277,15 @@ class Session:
             return
         since, pushes = (self._began, 0) if last else (self._told, self._told_pushes)
         rate = (self._pushes - pushes) / max(now - since, 1e-9)
-        text = f"{self._pushes:,} pushes, {rate:,.0f} a second"
+        text = f"{_count(self._pushes, 'push', 'pushes')}, {rate:,.0f} a second"
         if self._skipped:
-            text += f", {self._skipped:,} lines skipped"
+            text += f", {_count(self._skipped, 'line', 'lines')} skipped"
         _tell(text + ("." if last else " ..."))
         self._told, self._told_pushes = now, self._pushes
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
 
 
 def _drop_output() -> None:

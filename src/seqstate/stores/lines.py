@@ -28,31 +28,35 @@ def write_line(key: str, entry: Entry) -> str:
         DataError: what is there is damaged, or no state.
     """
     content = read(entry.data, f'key "{key}"')
-    return json.dumps(
-        {
-            "key": key,
-            "version": entry.version,
-            "model": content.fingerprint,
-            "spec": content.spec,
-            "state": {path: leaf.tolist() for path, leaf in states.leaves(content.row)},
-            "extra": content.extra,
-        },
-        ensure_ascii=False,
-    )
+    said = {
+        "key": key,
+        "version": entry.version,
+        "model": content.fingerprint,
+        "spec": content.spec,
+        "state": {path: leaf.tolist() for path, leaf in states.leaves(content.row)},
+        "extra": content.extra,
+    }
+    line = json.dumps(said, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # half a character, such as in the name of a bookmark
+        return json.dumps(said)
+    return line
 
 
 def read_line(line: str | bytes, where: str) -> tuple[str, bytes]:
     """Give the key of a line and the bytes of its state.
 
     Args:
-        line: one that `write_line` wrote.
+        line: one that `write_line` wrote; bytes are UTF-8.
         where: which line it is, for messages.
 
     Raises:
         DataError: it is no such line.
     """
     try:
-        found = json.loads(line)
+        # Not by json.loads, which takes other encodings and half characters too.
+        found = json.loads(line if isinstance(line, str) else line.decode())
         key, fingerprint, extra = found["key"], found["model"], found["extra"]
         if not (isinstance(key, str) and isinstance(fingerprint, str) and isinstance(extra, dict)):
             raise TypeError("key, model or extra is of another type")

@@ -26,6 +26,7 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
+        self._floor = 0  # the highest version that a deleted key had
         self._lock = Lock()
         self._here = OpenHere(WHERE)
 
@@ -50,16 +51,19 @@ class MemoryStore(Store):
             ]
             if moved:
                 raise conflict(WHERE, moved)
-            for key, data, version in items:
-                self._entries[key] = Entry(data, version + 1)
-        return [version + 1 for version in there]
+            new = [(version or self._floor) + 1 for version in there]
+            for (key, data, _), version in zip(items, new, strict=True):
+                self._entries[key] = Entry(data, version)
+        return new
 
     def delete(self, keys: Sequence[str]) -> int:
         """Remove keys, as `Store` says."""
         self._here.check()
         check_keys(keys, WHERE)
         with self._lock:
-            return sum(self._entries.pop(key, None) is not None for key in keys)
+            gone = [self._entries.pop(key) for key in keys if key in self._entries]
+            self._floor = max([self._floor, *(entry.version for entry in gone)])
+        return len(gone)
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Give the keys that begin with a prefix, as `Store` says."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from seqstate.errors import ArgumentError, DataError, message
 from seqstate.stores.checks import (
@@ -25,20 +26,45 @@ _MAGIC = b"SqV1"
 _COUNTED, _HEAD = 12, 20
 _AT_ONCE = 5_000  # keys in a command that reads or removes
 _SCANNED = 1_000  # keys that the server looks at before it answers others
-# A script runs alone on the server. All versions are looked at before the first key is written.
+# Where servers before Redis 7 end: words of a command. A write has 3 for each key and 4 more.
+_MOST_WORDS = 2**20
+_MOST_ITEMS = (_MOST_WORDS - 4) // 3
+# After the prefix: the name of the highest version that a deleted key had. It is no UTF-8, so that
+# it can't be the key of a source, whatever the prefixes of the stores on the server are.
+_FLOOR = b"\xfffloor"
+# A script runs alone on the server. Its last key is that of the floor. All versions are looked at
+# before the first key is written; the value of a new key comes without the head that counts.
 _PUT = f"""
-local moved = {{}}
-for i, key in ipairs(KEYS) do
-    if redis.call('GETRANGE', key, 0, {_COUNTED - 1}) ~= ARGV[2 * i - 1] then
+local moved, floor = {{}}, tonumber(redis.call('GET', KEYS[#KEYS]) or 0)
+for i = 1, #KEYS - 1 do
+    if redis.call('GETRANGE', KEYS[i], 0, {_COUNTED - 1}) ~= ARGV[2 * i - 1] then
         moved[#moved + 1] = i
     end
 end
 if #moved == 0 then
-    for i, key in ipairs(KEYS) do
-        redis.call('SET', key, ARGV[2 * i])
+    local first = '{_MAGIC.decode()}' .. struct.pack('<I8', floor + 1)
+    for i = 1, #KEYS - 1 do
+        local head = ARGV[2 * i - 1] == '' and first or ''
+        redis.call('SET', KEYS[i], head .. ARGV[2 * i])
     end
 end
-return moved
+return {{moved, floor}}
+"""
+# The floor is raised after the keys are gone: a full server lets a script write that has made room.
+_DELETE = f"""
+local floor, gone = tonumber(redis.call('GET', KEYS[#KEYS]) or 0), 0
+local highest = floor
+for i = 1, #KEYS - 1 do
+    local head = redis.pcall('GETRANGE', KEYS[i], 0, {_COUNTED - 1})
+    if type(head) == 'string' and #head == {_COUNTED} and head:sub(1, 4) == '{_MAGIC.decode()}' then
+        highest = math.max(highest, (struct.unpack('<I8', head, 5)))
+    end
+    gone = gone + redis.call('DEL', KEYS[i])
+end
+if highest > floor then
+    redis.call('SET', KEYS[#KEYS], string.format('%.0f', highest))
+end
+return gone
 """
 
 
@@ -80,7 +106,10 @@ class RedisStore(Store):
         self._here = OpenHere(self._where)
         try:
             self._server.check(durability)
-            self._script, _ = self._server.ask(NOTHING, "SCRIPT", "LOAD", _PUT)
+            self._loaded = {
+                script: self._server.ask(NOTHING, "SCRIPT", "LOAD", script)[0]
+                for script in (_PUT, _DELETE)
+            }
         except BaseException:
             self.close()
             raise
@@ -103,23 +132,24 @@ class RedisStore(Store):
         names = self._names([key for key, _, _ in items])
         if not names:
             return []
+        if len(names) > _MOST_ITEMS:
+            raise self._too_many(len(names))
         own = secrets.token_bytes(_HEAD - _COUNTED)
         values = []
         for _, data, version in items:
             values.append(_counted(version) if version else b"")
-            values.append(b"".join((_counted(version + 1), own, data)))
+            head = _counted(version + 1) if version else b""
+            values.append(b"".join((head, own, data)))
         unknown = f"Either all of the {len(items)} items were written or none: get them again."
-        command = len(names), *names, *values
-        try:
-            moved, resent = self._server.ask(unknown, "EVALSHA", self._script, *command)
-        except ScriptMissingError as missing:
-            moved, again = self._server.ask(unknown, "EVAL", _PUT, *command)
-            resent = again or missing.resent
-        if moved and not (resent and self._has(names, own)):
-            written = f"The connection was lost while writing. {unknown}" if resent else NOTHING
-            there = self._read_and_there([items[i - 1] for i in moved])
-            raise conflict(self._where, there, written)
-        return [version + 1 for _, _, version in items]
+        (moved, floor), resent = self._run(unknown, _PUT, names, values)
+        if moved:
+            before = self._floor_of(items, names, own) if resent else None
+            if before is None:
+                written = f"The connection was lost while writing. {unknown}" if resent else NOTHING
+                there = self._read_and_there([items[i - 1] for i in moved])
+                raise conflict(self._where, there, written)
+            floor = before
+        return [(version or floor) + 1 for _, _, version in items]
 
     def delete(self, keys: Sequence[str]) -> int:
         """Remove keys, as `Store` says; where a connection is lost, it may count too few."""
@@ -127,7 +157,7 @@ class RedisStore(Store):
         gone = 0
         for start in range(0, len(names), _AT_ONCE):
             some = f"{gone} keys were removed for certain; others may have been."
-            count, _ = self._server.ask(some, "DEL", *names[start : start + _AT_ONCE])
+            count, _ = self._run(some, _DELETE, names[start : start + _AT_ONCE], [])
             gone += count
         return gone
 
@@ -145,7 +175,7 @@ class RedisStore(Store):
             (cursor, names), _ = self._server.ask(
                 NOTHING, "SCAN", cursor, "MATCH", pattern, "COUNT", _SCANNED
             )
-            found.update(names)
+            found.update(name for name in names if not name.endswith(_FLOOR))
             if int(cursor) == 0:
                 break
         try:
@@ -166,15 +196,31 @@ class RedisStore(Store):
     def _entry(self, value: bytes, key: str) -> Entry:
         if len(value) < _HEAD or not value.startswith(_MAGIC):
             raise self._foreign(repr(key))
-        return Entry(value[_HEAD:], int.from_bytes(value[len(_MAGIC) : _COUNTED], "little"))
+        return Entry(value[_HEAD:], _version(value))
 
-    def _has(self, names: Sequence[bytes], own: bytes) -> bool:
-        """Tell whether the writing was carried out: one key that it still holds is enough."""
-        for name in names:
-            head, _ = self._server.ask(NOTHING, "GETRANGE", name, _COUNTED, _HEAD - 1)
-            if head == own:
-                return True
-        return False
+    def _run(
+        self, written: str, script: str, names: Sequence[bytes], values: Sequence[bytes]
+    ) -> tuple[Any, bool]:
+        """Run a script on keys and the floor; gives and raises what `Server.ask` does."""
+        command = len(names) + 1, *names, self._prefix + _FLOOR, *values
+        try:
+            return self._server.ask(written, "EVALSHA", self._loaded[script], *command)
+        except ScriptMissingError as missing:
+            answer, again = self._server.ask(written, "EVAL", script, *command)
+            return answer, again or missing.resent
+
+    def _floor_of(self, items: Sequence[Item], names: Sequence[bytes], own: bytes) -> int | None:
+        """Give the floor that a writing met; None where no key tells that it was carried out.
+
+        One key that it still holds is enough. If that is no new one, the new ones were moved on
+        or removed since: then 0 gives them a version that they don't have and won't have again.
+        """
+        new_first = sorted(zip(items, names, strict=True), key=lambda pair: pair[0][2] > 0)
+        for (_, _, version), name in new_first:
+            head, _ = self._server.ask(NOTHING, "GETRANGE", name, 0, _HEAD - 1)
+            if head[_COUNTED:] == own:
+                return 0 if version else _version(head) - 1
+        return None
 
     def _read_and_there(self, moved: Sequence[Item]) -> list[tuple[str, int, int]]:
         there = self.get_many([key for key, _, _ in moved])
@@ -182,6 +228,16 @@ class RedisStore(Store):
             (key, read, entry.version if entry else 0)
             for (key, _, read), entry in zip(moved, there, strict=True)
         ]
+
+    def _too_many(self, count: int) -> ArgumentError:
+        return ArgumentError(
+            message(
+                self._where,
+                f"{count:,} items came; one call writes at most {_MOST_ITEMS:,}, so that all or "
+                "none of them are written.",
+                "Write them in several calls.",
+            )
+        )
 
     def _foreign(self, key: str) -> DataError:
         return DataError(
@@ -195,3 +251,7 @@ class RedisStore(Store):
 
 def _counted(version: int) -> bytes:
     return _MAGIC + version.to_bytes(8, "little")
+
+
+def _version(value: bytes) -> int:
+    return int.from_bytes(value[len(_MAGIC) : _COUNTED], "little")

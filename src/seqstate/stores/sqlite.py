@@ -20,9 +20,12 @@ from seqstate.stores.checks import (
 from seqstate.stores.sqlite_file import SYNCHRONOUS, connect, explained, name
 from seqstate.stores.store import Entry, Item, Store
 
-_INSERT = "INSERT INTO states (key, version, data) VALUES (?, 1, ?) ON CONFLICT (key) DO NOTHING"
+_INSERT = "INSERT INTO states (key, version, data) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"
 _UPDATE = "UPDATE states SET data = ?, version = version + 1 WHERE key = ? AND version = ?"
 _DELETE = "DELETE FROM states WHERE key = ?"
+_FLOOR = "SELECT coalesce(max(value), 0) FROM meta WHERE name = 'floor'"
+_RAISE_FLOOR = """INSERT INTO meta (name, value) SELECT 'floor', version FROM states WHERE key = ?
+    ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"""
 _KEYS = "SELECT key FROM states WHERE key > ? ORDER BY key LIMIT 1000"
 # Few lengths, so that few statements are prepared; a shorter list is filled up with NULL.
 _AT_ONCE = (1, 16, 256)
@@ -128,7 +131,7 @@ class SQLiteStore(Store):
             raise _interrupted(self._where)
         if write.error is not None:
             raise write.error
-        return [version + 1 for _, _, version in items]
+        return [(version or write.floor) + 1 for _, _, version in items]
 
     def delete(self, keys: Sequence[str]) -> int:
         """Remove keys, as `Store` says."""
@@ -139,7 +142,9 @@ class SQLiteStore(Store):
             try:
                 self._roll_back()
                 self._writer.execute("BEGIN IMMEDIATE")
-                gone = self._writer.executemany(_DELETE, [(key,) for key in keys]).rowcount
+                rows = [(key,) for key in keys]
+                self._writer.executemany(_RAISE_FLOOR, rows)
+                gone = self._writer.executemany(_DELETE, rows).rowcount
                 self._writer.execute("COMMIT")
             finally:
                 self._roll_back()
@@ -219,9 +224,13 @@ class SQLiteStore(Store):
         return True
 
     def _apply(self, write: _Write) -> bool:
-        new = [(key, data) for key, data, version in write.items if not version]
         known = [(data, key, version) for key, data, version in write.items if version]
-        count = self._writer.executemany(_INSERT, new).rowcount if new else 0
+        count = 0
+        if len(known) < len(write.items):
+            (write.floor,) = self._writer.execute(_FLOOR).fetchone()
+            first = write.floor + 1
+            new = [(key, first, data) for key, data, version in write.items if not version]
+            count = self._writer.executemany(_INSERT, new).rowcount
         count += self._writer.executemany(_UPDATE, known).rowcount if known else 0
         return count == len(write.items)
 
@@ -231,10 +240,15 @@ class SQLiteStore(Store):
 
 
 class _Write:
-    """The items of one call, while they wait to be written."""
+    """The items of one call, while they wait to be written.
+
+    Attributes:
+        floor: when it is done: what the versions of its new keys were counted from.
+    """
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
+        self.floor = 0
         self.done = False
         self.error: SeqstateError | None = None
 

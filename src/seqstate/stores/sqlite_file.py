@@ -12,15 +12,20 @@ from seqstate.errors import ArgumentError, DataError, StoreError, message
 from seqstate.files import existing_file
 
 APPLICATION_ID = 0x53715374  # "SqSt"; the command `file` shows it
-SCHEMA_VERSION = 1
 SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL", "none": "OFF"}
 
 # A row is some hundred bytes and a batch hits pages all over the file: small pages mean less to
 # write for each row. Rows stand in the order of their first writing and are found by an index that
 # an update leaves alone; in the order of the keys, each new key would split a page.
 _PAGE_BYTES = 2048
-_TABLE = """CREATE TABLE states (
+_STATES = """CREATE TABLE states (
     key TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, data BLOB NOT NULL)"""
+# What holds for the whole store, by name. "floor": the highest version that a deleted key had.
+_META = "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL)"
+# What each layout adds to the one before. An older file is brought up when it is opened; a seqstate
+# that reads older layouts alone refuses it from then on: it would not keep to the floor.
+_LAYOUTS = (_STATES, _META)
+SCHEMA_VERSION = len(_LAYOUTS)
 # Pages are written to the log first, and to the file when so many have gathered: one that was
 # written several times by then goes there once.
 _LOG_PAGES = 16_384
@@ -117,36 +122,38 @@ def explained(where: str, written: str) -> Iterator[None]:
 
 
 def _prepare(connection: sqlite3.Connection, where: str, timeout: float) -> None:
-    if _is_new(connection, where):
-        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+    if _layout(connection, where) < SCHEMA_VERSION:
+        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a new file; others keep theirs
         _use_log(connection, where, timeout)
         connection.execute("BEGIN IMMEDIATE")
-        if _is_new(connection, where):  # no other process was faster
-            connection.execute(_TABLE)
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        # Asked again: another process may have been faster.
+        for missing in _LAYOUTS[_layout(connection, where) :]:
+            connection.execute(missing)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")
     _use_log(connection, where, timeout)
     connection.execute("SELECT key, version, data FROM states LIMIT 0")
+    connection.execute("SELECT name, value FROM meta LIMIT 0")
 
 
-def _is_new(connection: sqlite3.Connection, where: str) -> bool:
-    """Tell whether the file is empty, and refuse one that is not a store's."""
+def _layout(connection: sqlite3.Connection, where: str) -> int:
+    """Give the layout of the file, 0 for an empty one, and refuse one that is not a store's."""
     # In this order: another process may be making the file, all of it in one transaction.
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     if owner == APPLICATION_ID:
         (schema,) = connection.execute("PRAGMA user_version").fetchone()
-        if schema != SCHEMA_VERSION:
+        if not 1 <= schema <= SCHEMA_VERSION:
             raise _refused(
                 where,
-                f"has layout {schema}, and this seqstate reads layout {SCHEMA_VERSION}",
+                f"has layout {schema}, and this seqstate reads layouts up to {SCHEMA_VERSION}",
                 "Update seqstate.",
             )
-        return False
+        return int(schema)
     if owner or tables:
         raise _refused(where, "is a database of another program")
-    return True
+    return 0
 
 
 def _use_log(connection: sqlite3.Connection, where: str, timeout: float) -> None:

@@ -2,7 +2,9 @@
 
 A store keeps bytes by key and counts the writes of each key: the version. A write names the
 version that it was computed from, so that two processes can't both move one key: the second one
-gets a `ConflictError` and nothing of its call is written.
+gets a `ConflictError` and nothing of its call is written. For that a version of a key must not
+come again, also after `delete`: a store remembers the highest version that a deleted key had, and
+a new key begins above it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ class Entry(NamedTuple):
 
     Attributes:
         data: the bytes.
-        version: how many times the key was written since it came into being, from 1.
+        version: 1 more with each write of the key. A new key begins at 1, and where keys were
+            deleted, at 1 more than the highest version that one of them had.
     """
 
     data: bytes
@@ -33,7 +36,8 @@ class Entry(NamedTuple):
 class Store(Protocol):
     """Bytes by key, with a version for each key; safe for several threads.
 
-    A key is a text of 1 to 1,024 bytes of UTF-8. After `delete` a key begins at version 1 again.
+    A key is a text of 1 to 1,024 bytes of UTF-8. A key never has a version twice: after `delete`
+    it begins above all versions that deleted keys of the store had.
     """
 
     @abstractmethod
@@ -71,6 +75,9 @@ class Store(Protocol):
     @abstractmethod
     def delete(self, keys: Sequence[str]) -> int:
         """Remove keys, whatever their version; those that are not there don't matter.
+
+        Who read a key before gets a `ConflictError` from its next write, also when the key was
+        written again in the meantime.
 
         Returns:
             How many there were.

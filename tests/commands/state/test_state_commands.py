@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -60,7 +62,7 @@ def run(capsys):
         """Type a command; give its exit code and what it printed."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["seqstate", "state", *map(str, arguments)])
-            patch.setattr(sys, "stdin", io.StringIO(typed))
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
             with pytest.raises(SystemExit) as stopped:
                 cli.main()
         return stopped.value.code, *capsys.readouterr()
@@ -143,6 +145,43 @@ def test_export_into_a_file_and_import_with_and_without_replace(store_url, run, 
     assert "--replace" in said
     assert run("import", url, file, "--replace") == (0, "", "imported: 2\n")
     assert entries(url)["pump-2"] == Entry(state(9), 3)
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+
+
+def test_lines_are_utf_8_whatever_the_locale_is(new_url):
+    def typed(*arguments, given=b""):
+        code = "from seqstate.cli import main; main()"
+        command = [sys.executable, "-c", code, "state", *arguments]
+        return subprocess.run(
+            command, input=given, capture_output=True, env=os.environ | ASCII, check=False
+        )
+
+    url, other = new_url("sqlite"), new_url("sqlite")
+    keys = ["é", "日本", "ö"]
+    with open_store(url) as store:
+        store.put_many([(key, state(i), 0) for i, key in enumerate(keys)])
+    assert typed("ls", url).stdout.decode().split() == sorted(keys)
+    lines = typed("export", url).stdout
+    assert typed("import", other, given=lines).returncode == 0
+    assert entries(other) == entries(url)
+    one, *rest = lines.splitlines(keepends=True)
+    done = typed("import", new_url("sqlite"), given=one + rest[0].decode().encode("latin-1"))
+    assert done.returncode == 1
+    assert b"seqstate state import, line 2: this is no line of a state" in done.stderr
+
+
+def test_a_file_that_is_not_utf_8_is_an_error_that_names_the_line(
+    store_url, new_url, run, tmp_path
+):
+    line, path = run("get", store_url(), "pump-1")[1], tmp_path / "states.ndjson"
+    path.write_bytes(line.encode() + line.replace("pump-1", "é").encode("latin-1"))
+    url = new_url("sqlite")
+    code, _, said = run("import", url, path)
+    assert code == 1
+    assert "line 2: this is no line of a state: 'utf-8' codec can't decode" in said
+    assert entries(url) == {}
 
 
 def test_an_import_that_fails_says_what_was_written(store_url, new_url, run):

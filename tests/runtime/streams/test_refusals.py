@@ -183,6 +183,20 @@ def test_two_processes_can_not_both_move_a_key(model, tmp_path):
             other.push("a", X[3])
 
 
+def test_a_key_that_another_process_dropped_and_moved_as_often_is_not_written_over(model, tmp_path):
+    url = f"sqlite:///{tmp_path}/states.db"
+    with Streams(model, url) as one, Streams(model, url) as other, Streams(model) as plain:
+        for sample in X[:3]:
+            one.push("a", sample)
+        other.drop("a")
+        for sample in X[3:6]:
+            other.push("a", sample)
+        with pytest.raises(ConflictError, match="another process moved 'a'"):
+            one.push("a", X[6])
+        expected = plain.push_chunk("a", X[3:7])
+        assert np.array_equal(one.push("a", X[6]), expected[3])
+
+
 def test_a_state_of_another_model_is_refused(model, tmp_path, other_model):
     url = f"sqlite:///{tmp_path}/states.db"
     with Streams(other_model, url) as streams:

@@ -38,25 +38,27 @@ def run_export(say: Say, note: Say, url: str, prefix: str, out: Path | None) -> 
     note(f"exported: {count}")
 
 
-def run_import(note: Say, url: str, path: Path | None, given: Iterable[str], replace: bool) -> None:
+def run_import(
+    note: Say, url: str, path: Path | None, given: Iterable[bytes], replace: bool
+) -> None:
     """Write the states of lines into a store, a thousand at a time.
 
     Args:
         note: prints how many there were.
         url: of the store.
         path: a file; None takes `given`.
-        given: the lines of standard input.
+        given: the lines of standard input, as they came.
         replace: whether keys that are there already are written over.
 
     Raises:
-        DataError: a line is none, a key comes twice, or is there already; the message says what
-            was written before.
+        DataError: a line is none or no UTF-8, a key comes twice, or is there already; the message
+            says what was written before.
         SeqstateError: as `open_store` and the store.
     """
     if path is None:
         _import(note, url, given, replace)
         return
-    with existing_file(path, WHERE).open(encoding="utf-8", errors="replace") as lines:
+    with existing_file(path, WHERE).open("rb") as lines:
         _import(note, url, lines, replace)
 
 
@@ -68,7 +70,7 @@ def _each(lines: Iterable[str], write: Say) -> int:
     return count
 
 
-def _import(note: Say, url: str, lines: Iterable[str], replace: bool) -> None:
+def _import(note: Say, url: str, lines: Iterable[bytes], replace: bool) -> None:
     done = 0
     seen: set[str] = set()
     with open_store(url) as store:
@@ -80,7 +82,7 @@ def _import(note: Say, url: str, lines: Iterable[str], replace: bool) -> None:
     note(f"imported: {done}")
 
 
-def _put(store: Store, batch: list[tuple[int, str]], seen: set[str], replace: bool) -> int:
+def _put(store: Store, batch: list[tuple[int, bytes]], seen: set[str], replace: bool) -> int:
     new = {}
     for number, line in batch:
         if not line.strip():
