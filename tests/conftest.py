@@ -19,9 +19,16 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import keras
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("seqstate", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile(
+    "seqstate",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    # How long drawing takes says how busy the machine is.
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("seqstate")
 
 
