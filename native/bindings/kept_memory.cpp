@@ -54,6 +54,10 @@ void give_block(void* block) noexcept {
   const size_t size = size_of(start);
   Kept& all = kept();
   const std::lock_guard<std::mutex> guard(all.lock);
+  if (size > kMost) {  // it would push out all others, and then itself
+    std::free(start);
+    return;
+  }
   try {
     all.blocks.push_back(start);
   } catch (const std::bad_alloc&) {

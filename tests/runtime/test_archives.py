@@ -157,6 +157,23 @@ def test_lists_without_an_end_take_no_memory(whole, tmp_path):
         load(with_a_circle(older), tmp_path)
 
 
+@pytest.mark.parametrize("cut", [0, 7, 8, 13, 40])
+def test_weights_that_end_early(cut, whole, tmp_path):
+    parts = parts_of(whole)
+    forged = {**parts, "model.weights.h5": parts["model.weights.h5"][:cut]}
+    with pytest.raises(DataError):
+        load(written(forged), tmp_path)
+
+
+def test_addresses_of_other_widths_are_refused(whole, tmp_path):
+    parts = parts_of(whole)
+    weights = bytearray(parts["model.weights.h5"])
+    assert weights[8] == 0  # the superblock has these widths where version 0 has them
+    weights[13] = 4
+    with pytest.raises(DataError, match="8 bytes"):
+        load(written({**parts, "model.weights.h5": bytes(weights)}), tmp_path)
+
+
 def test_sizes_are_checked_before_memory_is_taken(whole, tmp_path):
     bomb = written({**parts_of(whole), "config.json": b" " * (1 << 28)}, zipfile.ZIP_DEFLATED)
     assert len(bomb) < 1 << 20
