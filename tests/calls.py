@@ -1,6 +1,6 @@
 """The table of native calls that the tests of torch and TensorFlow share, as NumPy arrays."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def one(cell, name):
 
 
 def spec_of(cell, call):
-    return replace(SPECS[cell], every_step=True, keep=bool(SPECS[cell].kept), **call.spec)
+    return SPECS[cell]._replace(every_step=True, keep=bool(SPECS[cell].kept), **call.spec)
 
 
 def inputs_of(cell, call):

@@ -12,11 +12,10 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class CellKind:
+class CellKind(NamedTuple):
     """The names that belong to one kind of cell.
 
     Attributes:

@@ -1,6 +1,5 @@
 """Bit for bit: however a run is cut, batched, spread over threads and asked for, it is the same."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -181,7 +180,7 @@ def test_asking_for_more_changes_nothing(call):
     spec, inputs = call
     every = native.forward(spec, inputs)
     for every_step, keep in ((False, False), (True, False), (False, True)):
-        less = replace(spec, every_step=every_step, keep=keep)
+        less = spec._replace(every_step=every_step, keep=keep)
         found = native.forward(less, inputs)
         assert_same_bits(found, {name: every[name] for name in found})
 
@@ -205,7 +204,7 @@ def test_a_mask_that_skips_nothing_is_none(call):
 @given(call=calls())
 def test_backwards_is_forward_over_the_turned_input(call):
     spec, inputs = call
-    backwards, forwards = (replace(spec, go_backwards=b) for b in (True, False))
+    backwards, forwards = (spec._replace(go_backwards=b) for b in (True, False))
     turned = steps_of(inputs, slice(None, None, -1))
     results = native.forward(backwards, inputs)
     assert_same_bits(results, native.forward(forwards, turned))

@@ -1,6 +1,5 @@
 import types
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -147,7 +146,7 @@ def test_a_graph_of_unknown_sizes_gives_the_same_bits(cell):
 
 def test_nothing_is_kept_where_no_tape_watches(everything, asked):
     spec, given, _ = everything
-    spec = replace(spec, every_step=False, keep=False)
+    spec = spec._replace(every_step=False, keep=False)
     alone = native.run(spec, given)
     compiled = graph(lambda given: native.run(spec, given))(given)
     assert asked == [("forward", ["last_h", "last_c"])] * 2
@@ -164,7 +163,7 @@ def test_a_run_may_have_a_single_result(cell, how):
     spec, inputs = calls.one(cell, "everything")
     given = tensors(inputs)
     expected = native.run(spec, given)["last_h"]
-    alone = how(lambda given: native.run(replace(spec, every_step=False, keep=False), given))
+    alone = how(lambda given: native.run(spec._replace(every_step=False, keep=False), given))
     assert_same_bits(alone(given), {"last_h": expected})
 
 

@@ -1,7 +1,6 @@
 import shutil
 import types
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -138,7 +137,7 @@ def test_only_the_wanted_gradients_are_computed(everything, asked):
 
 
 def test_nothing_is_kept_where_no_gradient_can_follow(everything, asked):
-    spec = replace(everything[0], every_step=False, keep=False)
+    spec = everything[0]._replace(every_step=False, keep=False)
     given = tensors(everything[1])
     with torch.no_grad():
         without = native.run(spec, given)
@@ -345,7 +344,7 @@ def test_a_dropout_mask_of_either_run_is_refused_a_gradient():
 def test_a_run_that_no_gradient_follows_keeps_nothing_beside_one_that_a_gradient_follows(asked):
     (spec, given), (other, more) = two_calls()[0]
     still = {name: tensor.detach() for name, tensor in given.items()}
-    spec = replace(spec, every_step=False, keep=False)
+    spec = spec._replace(every_step=False, keep=False)
     made = native.run_all([(other, more), (spec, still)])
     assert asked["forward"] == ["last_h", "last_c"]
     assert made[0]["last_h"].requires_grad

@@ -1,5 +1,8 @@
 """A process that loads a model has no framework in it."""
 
+import os
+import sys
+
 from runtime.saved import both
 from runtime.zoo import MODELS
 from subprocesses import python
@@ -23,3 +26,19 @@ def test_no_framework(tmp_path):
         both(name)[0].save(tmp_path / f"{name}.keras")
     assert python(CODE.format(names=names, folder=tmp_path), tmp_path) == "[]"
     assert set(names) <= set(MODELS)
+
+
+BROKEN = """
+import contextlib, io, seqstate
+with contextlib.redirect_stderr(io.StringIO()) as said:
+    try:
+        seqstate.load
+    except ImportError as error:
+        print(error, [said.getvalue()])
+"""
+
+
+def test_h5py_that_cannot_be_imported_is_said_once(tmp_path):
+    (tmp_path / "h5py.py").write_text('raise ImportError("no libhdf5")')
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    assert python(BROKEN, tmp_path, PYTHONPATH=path) == "no libhdf5 ['']"

@@ -29,7 +29,7 @@ result's name; it gives a gradient for each float input by the input's name, dro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from seqstate.cells import KINDS, CellKind
 
@@ -54,8 +54,7 @@ DIFFERENTIABLE = INPUTS[:9]
 ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu", "hard_sigmoid")
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """The static part of a call.
 
     Attributes:

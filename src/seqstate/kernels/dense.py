@@ -10,14 +10,13 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from seqstate.errors import ArgumentError, InputError, message
 from seqstate.kernels import native
 from seqstate.kernels.call import ACTIVATIONS
 from seqstate.kernels.float_array import float_array
 
-Array = npt.NDArray[Any]
+Array = np.ndarray
 
 # What `activate` knows: the activations of the kernels, and e^x.
 FUNCTIONS = (*ACTIVATIONS, "exp")

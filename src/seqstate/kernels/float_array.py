@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seqstate.errors import InputError, message
 
 
-def float_array(where: str, name: str, value: Any, *shape: int | None) -> npt.NDArray[Any]:
+def float_array(where: str, name: str, value: Any, *shape: int | None) -> np.ndarray:
     """Give a value that is a float32 array of this shape, None standing for any size.
 
     Raises:

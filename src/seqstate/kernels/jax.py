@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -120,7 +119,7 @@ def _forward_rule(specs: Specs, inputs: tuple[Arrays, ...]) -> tuple[list[Arrays
                 todo = "Pass it through lax.stop_gradient."
                 raise ArgumentError(message(_where(spec), what, todo))
     # Of all of them: JAX wants as many residuals whichever inputs are differentiated by.
-    recorded = tuple(replace(spec, every_step=True, keep=True) for spec in specs)
+    recorded = tuple(spec._replace(every_step=True, keep=True) for spec in specs)
     made = _forward(recorded, values)
     kept = [
         (own, {name: of[name] for name in RECORD if name in of}, _told(names))

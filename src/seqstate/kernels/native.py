@@ -13,7 +13,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seqstate import config
 from seqstate.errors import InputError, MissingPackageError, message
@@ -22,7 +21,7 @@ from seqstate.kernels.call import DIFFERENTIABLE, INPUTS, Spec
 if TYPE_CHECKING:
     from types import ModuleType
 
-Array = npt.NDArray[Any]
+Array = np.ndarray
 Arrays = Mapping[str, Any]
 
 MASKS = ("mask", "reset_mask")

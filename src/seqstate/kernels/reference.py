@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seqstate.cells import KINDS
 
-Array = npt.NDArray[Any]
+Array = np.ndarray
 Activation = Callable[[Array], Array]
 State = dict[str, Array]
 

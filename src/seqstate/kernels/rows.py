@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seqstate.errors import InputError, message
 from seqstate.kernels import native
 from seqstate.kernels.float_array import float_array
 
-Array = npt.NDArray[Any]
+Array = np.ndarray
 
 
 def gather(packed: Array, rows: Any, out: Array | None = None) -> Array:

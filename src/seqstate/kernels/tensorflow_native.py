@@ -7,11 +7,9 @@ all: a model that is exported, or compiled by XLA, needs the portable path.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.python.eager import forwardprop_util
 from tensorflow.python.eager import record as tapes
@@ -20,7 +18,7 @@ from seqstate.errors import ArgumentError, message
 from seqstate.kernels import native
 from seqstate.kernels.call import DIFFERENTIABLE, Spec
 
-Array = npt.NDArray[Any]
+Array = np.ndarray
 Arrays = Mapping[str, Any]
 Names = tuple[str, ...]
 Shape = tuple[int | None, ...]
@@ -44,7 +42,7 @@ def run(spec: Spec, inputs: Arrays) -> dict[str, Any]:
 def run_all(calls: Sequence[tuple[Spec, Arrays]]) -> list[dict[str, Any]]:
     """Make several calls of `run` at once, none of which reads what another one makes."""
     specs = [spec for spec, _ in calls]
-    recorded = [replace(spec, every_step=True, keep=True) for spec in specs]
+    recorded = [spec._replace(every_step=True, keep=True) for spec in specs]
     # What the gradient reads is kept only if a tape watches. Where one asks for the gradient that
     # was not to be seen here, outside of a `tf.function` for instance, the run is done again.
     watched = tapes.could_possibly_record()

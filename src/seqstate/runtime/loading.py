@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from seqstate.errors import DataError, SeqstateError, message
@@ -91,9 +91,8 @@ def _made(saved: Saved, where: str) -> Model | EncoderDecoder:
     if config.kind == "seqstate>EncoderDecoder":
         from seqstate.runtime.encoder_decoder.model import EncoderDecoder
 
-        made = EncoderDecoder(config, saved.weights, making)
+        made = EncoderDecoder(config, saved.weights, making, _fingerprint(saved))
         making.finish(where)
-        made.fingerprint = _fingerprint(saved)
         return made
     top = making.layer(config, saved.weights)
     making.finish(where)
@@ -108,12 +107,19 @@ def _made(saved: Saved, where: str) -> Model | EncoderDecoder:
     return Model(top, _fingerprint(saved))
 
 
-def _fingerprint(saved: Saved) -> str:
-    """Give what tells one model from another: the layers by name, and their weights."""
+def _fingerprint(saved: Saved) -> Callable[[], str]:
+    """Give what gives what tells one model from another: the layers by name, and their weights."""
     text = json.dumps(_computed(saved.config), sort_keys=True)
-    digest = hashlib.blake2b(text.encode(), digest_size=16)
-    digest.update(saved.weights.digest())
-    return digest.hexdigest()
+    seen = saved.weights.seen
+
+    def fingerprint() -> str:
+        import hashlib  # slow to import, see `Digest`
+
+        digest = hashlib.blake2b(text.encode(), digest_size=16)
+        digest.update(seen.digest())
+        return digest.hexdigest()
+
+    return fingerprint
 
 
 def _computed(written: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,12 +37,10 @@ class Model:
 
     Args:
         graph: the layers.
-        fingerprint: what tells it from other models.
+        fingerprint: gives what tells it from other models.
 
     Attributes:
         name: of the model.
-        fingerprint: hexadecimal; of the layers and the weights. It says which model a state
-            belongs to.
         inputs: the inputs in order, each with `name`, `shape` and `dtype`.
         outputs: by name, the shape of each, None where the size is not known.
         state_spec: the states of one row by layer and name, each a tuple of sizes.
@@ -50,10 +49,10 @@ class Model:
             the time axis.
     """
 
-    def __init__(self, graph: Graph, fingerprint: str) -> None:
+    def __init__(self, graph: Graph, fingerprint: Callable[[], str]) -> None:
         self._graph = graph
         self.name = graph.name
-        self.fingerprint = fingerprint
+        self._fingerprint = fingerprint
         self.inputs = [input_of(graph, layer) for layer in graph.inputs]
         self.where = f'model "{self.name}"'
         self._plans: dict[tuple[bool, ...], Compiled] = {}
@@ -73,6 +72,14 @@ class Model:
     def __repr__(self) -> str:
         step = "" if self.why_no_step is None else ", whole sequences only"
         return f'<seqstate model "{self.name}": {len(self._calls)} calls{step}>'
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells the model from others, hexadecimal: of the layers and the weights.
+
+        It says which model a state belongs to.
+        """
+        return self._fingerprint()
 
     # Whole sequences
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+import h5py
 import numpy as np
 
 # Weights hardly shrink when they are packed; what claims to be so much larger than what is stored
@@ -18,13 +19,14 @@ def child(group: Any, name: str) -> Any:
     Raises:
         ValueError: it is a link out of the group or out of the file.
     """
-    import h5py
-
     here = group
     for part in name.split("/"):
-        if not isinstance(here, h5py.Group) or part not in here:
+        if not isinstance(here, h5py.Group):
             return None
-        if not isinstance(here.get(part, getlink=True), h5py.HardLink):
+        links, written = here.id.links, part.encode()
+        if not part or not links.exists(written):
+            return None
+        if links.get_info(written).type != h5py.h5l.TYPE_HARD:
             raise ValueError(f"{name} is a link to somewhere else")
         here = here[part]
     return here
@@ -41,8 +43,6 @@ def read_array(dataset: Any, size: int, left: int) -> np.ndarray:
     Raises:
         ValueError: no dataset of numbers, or one that claims more than the file can hold.
     """
-    import h5py
-
     if not isinstance(dataset, h5py.Dataset):
         raise ValueError("there is a group in the place of an array")
     if dataset.external or dataset.is_virtual:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import h5py
+
 from seqstate.errors import DataError, SeqstateError, message
 from seqstate.files import existing_file
 from seqstate.runtime.archive.datasets import EXPANSION, FREE
@@ -89,7 +91,7 @@ def _of_zip(path: Path, where: str) -> tuple[Any, bool, Weights, Any]:
         about = _member(archive, ABOUT, LARGEST_CONFIG) if ABOUT in names else b"{}"
     reader = Reader(len(data), f'{where}: "{path}"', path.stat().st_size)
     check_local_heaps(data)
-    file = _opened(io.BytesIO(data))
+    file = h5py.File(io.BytesIO(data), "r")
     written = read_json(about, f'{where}: "{path}"')
     version = written.get("keras_version") if isinstance(written, dict) else None
     return config, _is_old(version), WeightsByPath(file, reader), file
@@ -117,7 +119,7 @@ def _member(archive: zipfile.ZipFile, name: str, most: int | None) -> bytes:
 def _of_h5(path: Path) -> tuple[Any, bool, Weights, Any]:
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         check_local_heaps(data)
-    file = _opened(path)
+    file = h5py.File(path, "r")
     where = f'load: "{path}"'
     text = file.attrs.get("model_config")
     if text is None or "model_weights" not in file:
@@ -138,12 +140,6 @@ def _is_old(version: Any) -> bool:
     """Tell whether a version of Keras is 1 or 2; some numbers are others since 3."""
     text = version.decode("utf8", "replace") if isinstance(version, bytes) else str(version)
     return text.startswith(("1.", "2."))
-
-
-def _opened(source: Any) -> Any:
-    import h5py
-
-    return h5py.File(source, "r")
 
 
 def _short(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -10,12 +9,19 @@ import numpy as np
 
 from seqstate.errors import DataError, message
 from seqstate.runtime.archive.datasets import EXPANSION, FREE, child, read_array
+from seqstate.runtime.archive.digest import Digest
 
 Array = np.ndarray
 
 
 class Weights(Protocol):
-    """The weights of a layer and of those that it holds."""
+    """The weights of a layer and of those that it holds.
+
+    Attributes:
+        seen: a digest of all that has been read of the file so far.
+    """
+
+    seen: Digest
 
     def below(self, attribute: str, name: str) -> Weights:
         """Give those of a layer that this one holds.
@@ -27,9 +33,6 @@ class Weights(Protocol):
 
     def arrays(self, *names: str) -> list[Array | None]:
         """Give the layer's own, in the order in which Keras makes them; None from the end on."""
-
-    def digest(self) -> bytes:
-        """Give a digest of all that has been read of the file so far."""
 
 
 class Reader:
@@ -45,7 +48,7 @@ class Reader:
         self.size, self.where = size, where
         # One array may stand in a file under many names, or be packed twice.
         self.left = FREE + EXPANSION * (size if packed is None else packed)
-        self.seen = hashlib.blake2b()
+        self.seen = Digest()
 
     def read(self, place: str, names: Sequence[str], dataset: Callable[[int], Any]) -> list[Any]:
         """Read arrays in order.
@@ -90,6 +93,7 @@ class WeightsByPath:
 
     def __init__(self, file: Any, reader: Reader, path: str = "") -> None:
         self.file, self.reader, self.path = file, reader, path
+        self.seen = reader.seen
 
     def below(self, attribute: str, name: str) -> WeightsByPath:
         """See `Weights`."""
@@ -98,14 +102,19 @@ class WeightsByPath:
 
     def arrays(self, *names: str) -> list[Array | None]:
         """See `Weights`."""
-        start = f"{self.path}/" if self.path else ""
-        return self.reader.read(self.path, names, lambda i: self._dataset(f"{start}vars/{i}"))
+        group: Any = None
 
-    def digest(self) -> bytes:
-        """See `Weights`."""
-        return self.reader.seen.digest()
+        def dataset(i: int) -> Any:
+            nonlocal group
+            if group is None:
+                group = self._group()
+            return None if group is None else child(group, str(i))
 
-    def _dataset(self, path: str) -> Any:
+        return self.reader.read(self.path, names, dataset)
+
+    def _group(self) -> Any:
+        """Find the group of the arrays; to walk there takes longer than to read one."""
+        path = f"{self.path}/vars" if self.path else "vars"
         found = child(self.file, path)
         if found is None and "_layer_checkpoint_dependencies" in self.file:
             # As Keras 2.12 and 2.13 named them.
@@ -123,6 +132,7 @@ class LegacyWeights:
 
     def __init__(self, listed: list[tuple[str, Callable[[], Any]]], reader: Reader) -> None:
         self.listed, self.reader = listed, reader
+        self.seen = reader.seen
 
     @classmethod
     def of_file(cls, file: Any, reader: Reader) -> LegacyWeights:
@@ -175,10 +185,6 @@ class LegacyWeights:
 
         place = self.listed[0][0].rpartition("/")[0] if self.listed else ""
         return self.reader.read(place, names, dataset)
-
-    def digest(self) -> bytes:
-        """See `Weights`."""
-        return self.reader.seen.digest()
 
 
 def _texts(group: Any, name: str) -> list[str]:

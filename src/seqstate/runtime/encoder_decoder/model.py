@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,15 +41,17 @@ class EncoderDecoder:
         config: what the file says of it.
         weights: of the file.
         making: notes what can't be made.
+        fingerprint: gives what tells it from other models.
 
     Attributes:
         name: of the model.
-        fingerprint: hexadecimal; of the layers and the weights.
         decoders: by name.
     """
 
-    def __init__(self, config: Config, weights: Weights, making: Making) -> None:
-        self.name, self.fingerprint = config.name, ""
+    def __init__(
+        self, config: Config, weights: Weights, making: Making, fingerprint: Callable[[], str]
+    ) -> None:
+        self.name, self._fingerprint = config.name, fingerprint
         self.where = f'EncoderDecoder "{self.name}"'
         parts = list(config.each("decoder"))
         listed = config.get("names")
@@ -83,6 +86,11 @@ class EncoderDecoder:
             self._bridges[name] = Bridge(
                 self.encoder.spec, one.spec, bridge == "dense", weights.below(place, ""), config
             )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells the model from others, hexadecimal: of the layers and the weights."""
+        return self._fingerprint()
 
     def encode(self, source: Any, decoder: str | None = None) -> State:
         """Give the state that the decoder starts from.

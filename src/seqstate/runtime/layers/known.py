@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-from seqstate.runtime.layers.activation import ActivationLayer, NothingAtInference, SoftmaxLayer
-from seqstate.runtime.layers.attention import AttentionLayer
-from seqstate.runtime.layers.convolution import Conv1DLayer
-from seqstate.runtime.layers.dense import DenseLayer, EinsumDenseLayer
-from seqstate.runtime.layers.embedding import EmbeddingLayer, MaskingLayer
-from seqstate.runtime.layers.graph import Functional, InputLayer, Sequential
-from seqstate.runtime.layers.layer import Layer
-from seqstate.runtime.layers.merging import MERGES, ConcatenateLayer, DotLayer, MergeLayer
-from seqstate.runtime.layers.normalization import (
-    BatchNormalizationLayer,
-    LayerNormalizationLayer,
-    NormalizationLayer,
-    RescalingLayer,
-    UnitNormalizationLayer,
-)
-from seqstate.runtime.layers.pooling import GlobalPoolingLayer, PoolingLayer
-from seqstate.runtime.layers.recurrent import Recurrent
-from seqstate.runtime.layers.shaping import (
-    FlattenLayer,
-    PermuteLayer,
-    RepeatVectorLayer,
-    ReshapeLayer,
-)
-from seqstate.runtime.layers.wrapping import BidirectionalLayer, TimeDistributedLayer
+from importlib import import_module
 
-_NOTHING = (
+from seqstate.runtime.layers.layer import Layer
+from seqstate.runtime.layers.merging import MERGES
+
+_DROPPING = (
     "ActivityRegularization",
     "AlphaDropout",
     "Dropout",
@@ -36,42 +16,71 @@ _NOTHING = (
     "Identity",
     "SpatialDropout1D",
 )
+_ACTIVATIONS = ("Activation", "ELU", "LeakyReLU", "PReLU", "ReLU")
 _RECURRENT = ("RNN", "SimpleRNN", "GRU", "LSTM")
 
-KNOWN: dict[str, type[Layer]] = {
-    **dict.fromkeys(_NOTHING, NothingAtInference),
-    **dict.fromkeys(_RECURRENT, Recurrent),
-    **{f"seqstate>{name}": Recurrent for name in (*_RECURRENT, "RWA")},
-    **dict.fromkeys(("Activation", "ELU", "LeakyReLU", "PReLU", "ReLU"), ActivationLayer),
-    **dict.fromkeys(MERGES, MergeLayer),
-    "AdditiveAttention": AttentionLayer,
-    "Attention": AttentionLayer,
-    "AveragePooling1D": PoolingLayer,
-    "BatchNormalization": BatchNormalizationLayer,
-    "Bidirectional": BidirectionalLayer,
-    "Concatenate": ConcatenateLayer,
-    "Conv1D": Conv1DLayer,
-    "Dense": DenseLayer,
-    "Dot": DotLayer,
-    "EinsumDense": EinsumDenseLayer,
-    "Embedding": EmbeddingLayer,
-    "Flatten": FlattenLayer,
-    "Functional": Functional,
-    "GlobalAveragePooling1D": GlobalPoolingLayer,
-    "GlobalMaxPooling1D": GlobalPoolingLayer,
-    "InputLayer": InputLayer,
-    "LayerNormalization": LayerNormalizationLayer,
-    "Masking": MaskingLayer,
-    "MaxPooling1D": PoolingLayer,
-    "Model": Functional,
-    "Normalization": NormalizationLayer,
-    "Permute": PermuteLayer,
-    "RepeatVector": RepeatVectorLayer,
-    "Rescaling": RescalingLayer,
-    "Reshape": ReshapeLayer,
-    "Sequential": Sequential,
-    "Softmax": SoftmaxLayer,
-    "TimeDistributed": TimeDistributedLayer,
-    "UnitNormalization": UnitNormalizationLayer,
-    "seqstate>Bidirectional": BidirectionalLayer,
+# By the file here that has them, which is imported when a model has one: the class of each.
+_PLACES: dict[str, dict[str, str]] = {
+    "activation": {
+        **dict.fromkeys(_ACTIVATIONS, "ActivationLayer"),
+        **dict.fromkeys(_DROPPING, "NothingAtInference"),
+        "Softmax": "SoftmaxLayer",
+    },
+    "attention": dict.fromkeys(("AdditiveAttention", "Attention"), "AttentionLayer"),
+    "convolution": {"Conv1D": "Conv1DLayer"},
+    "dense": {"Dense": "DenseLayer", "EinsumDense": "EinsumDenseLayer"},
+    "embedding": {"Embedding": "EmbeddingLayer", "Masking": "MaskingLayer"},
+    "graph": {
+        "Functional": "Functional",
+        "InputLayer": "InputLayer",
+        "Model": "Functional",
+        "Sequential": "Sequential",
+    },
+    "merging": {
+        **dict.fromkeys(MERGES, "MergeLayer"),
+        "Concatenate": "ConcatenateLayer",
+        "Dot": "DotLayer",
+    },
+    "normalization": {
+        "BatchNormalization": "BatchNormalizationLayer",
+        "LayerNormalization": "LayerNormalizationLayer",
+        "Normalization": "NormalizationLayer",
+        "Rescaling": "RescalingLayer",
+        "UnitNormalization": "UnitNormalizationLayer",
+    },
+    "pooling": {
+        "AveragePooling1D": "PoolingLayer",
+        "GlobalAveragePooling1D": "GlobalPoolingLayer",
+        "GlobalMaxPooling1D": "GlobalPoolingLayer",
+        "MaxPooling1D": "PoolingLayer",
+    },
+    "recurrent": {
+        **dict.fromkeys(_RECURRENT, "Recurrent"),
+        **dict.fromkeys((f"seqstate>{name}" for name in (*_RECURRENT, "RWA")), "Recurrent"),
+    },
+    "shaping": {
+        "Flatten": "FlattenLayer",
+        "Permute": "PermuteLayer",
+        "RepeatVector": "RepeatVectorLayer",
+        "Reshape": "ReshapeLayer",
+    },
+    "wrapping": {
+        "Bidirectional": "BidirectionalLayer",
+        "TimeDistributed": "TimeDistributedLayer",
+        "seqstate>Bidirectional": "BidirectionalLayer",
+    },
 }
+KNOWN = {kind: (file, name) for file, own in _PLACES.items() for kind, name in own.items()}
+
+
+def layer_class(kind: str) -> type[Layer] | None:
+    """Give the class that does the work of a layer, or None where it is not known.
+
+    Args:
+        kind: the class that a file names, with the package before it where it isn't Keras's.
+    """
+    if kind not in KNOWN:
+        return None
+    file, name = KNOWN[kind]
+    found: type[Layer] = getattr(import_module(f"seqstate.runtime.layers.{file}"), name)
+    return found

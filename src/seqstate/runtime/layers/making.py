@@ -14,6 +14,7 @@ from seqstate.runtime.activations import (
 )
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
+from seqstate.runtime.layers.known import KNOWN, layer_class
 from seqstate.runtime.layers.layer import Layer
 
 LAMBDA = (
@@ -36,9 +37,7 @@ class Making:
 
     def layer(self, config: Config, weights: Weights) -> Layer:
         """Make a layer; one that is not known is noted, and nothing is made of it."""
-        from seqstate.runtime.layers.known import KNOWN
-
-        found = KNOWN.get(config.kind)
+        found = layer_class(config.kind)
         if found is not None:
             self._check_policy(config)
             return found(config, self._home(config, weights), self)
@@ -54,8 +53,6 @@ class Making:
 
     def knows(self, config: Config) -> bool:
         """Tell whether the class of a layer is known."""
-        from seqstate.runtime.layers.known import KNOWN
-
         return config.kind in KNOWN
 
     def refuse(self, config: Config, why: str, todo: str) -> None:

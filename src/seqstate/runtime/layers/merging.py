@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
 from seqstate.runtime.arranging import joined
 from seqstate.runtime.layers.layer import Array, Layer
-from seqstate.runtime.layers.making import Making
 from seqstate.runtime.operations import narrow, spread
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Value, flat
+
+if TYPE_CHECKING:
+    from seqstate.runtime.layers.making import Making
 
 MERGES: dict[str, Callable[[Sequence[Array]], Array]] = {
     "Add": lambda parts: reduce(np.add, parts),

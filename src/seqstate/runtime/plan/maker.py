@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -23,7 +22,6 @@ MOST_VALUES, MOST_NESTED = 1 << 17, 1 << 12
 MOST_NUMBERS = 1 << 28
 
 
-@dataclass
 class Plan:
     """What a model does, one call after the other.
 
@@ -35,11 +33,12 @@ class Plan:
         why_no_step: why it can't be run a step at a time, or None.
     """
 
-    slots: list[Any] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    spec: dict[str, Any] = field(default_factory=dict)
-    start: dict[str, Any] = field(default_factory=dict)
-    why_no_step: str | None = None
+    def __init__(self) -> None:
+        self.slots: list[Any] = []
+        self.calls: list[Call] = []
+        self.spec: dict[str, Any] = {}
+        self.start: dict[str, Any] = {}
+        self.why_no_step: str | None = None
 
 
 class Maker:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 Shape = tuple[int | None, ...]
 
 
-@dataclass(frozen=True)
 class Value:
     """An array that a plan will hold.
 
@@ -22,10 +20,12 @@ class Value:
         mask: `[batch, time]` bool, or None: which steps count.
     """
 
-    slot: int
-    shape: Shape
-    time: bool = False
-    mask: Value | None = None
+    __slots__ = ("mask", "shape", "slot", "time")
+
+    def __init__(
+        self, slot: int, shape: Shape, time: bool = False, mask: Value | None = None
+    ) -> None:
+        self.slot, self.shape, self.time, self.mask = slot, shape, time, mask
 
     @property
     def rank(self) -> int:
@@ -34,7 +34,7 @@ class Value:
 
     def with_mask(self, mask: Value | None) -> Value:
         """Give the same array with another mask."""
-        return self if mask is self.mask else replace(self, mask=mask)
+        return self if mask is self.mask else Value(self.slot, self.shape, self.time, mask)
 
 
 def flat(nested: Any) -> list[Any]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-Rows = npt.NDArray[np.int64]
+Array = np.ndarray
+Rows = np.ndarray
 
 # The number of a key that none was given for.
 NO_NUMBER = -1
