@@ -17,8 +17,9 @@ from seqstate.kernels.pair import Pair
 from seqstate.layers import initial, inputs, masks
 from seqstate.layers.directions import MERGES, can_pair, check_arguments, check_pair, copied
 from seqstate.layers.one_of_several import label
-from seqstate.layers.recurrent import RNN
+from seqstate.layers.recurrent import ORDER_HERE, RNN
 from seqstate.layers.returns import WITH_TIME, fill
+from seqstate.result_order import arranged
 from seqstate.state import Spec, State
 
 DIRECTIONS = ("forward", "backward")
@@ -127,7 +128,8 @@ class Bidirectional(keras.layers.Layer):
         ]
         if self.returned:
             forward, backward = shapes
-            return self._by_name(forward, backward, merge=self._merged_shape)
+            shapes = self._by_name(forward, backward, merge=self._merged_shape)
+            return arranged(shapes, self._result_order, ORDER_HERE)
         if not self.return_state:
             return self._merged_shape(*shapes)
         (first, *forward), (second, *backward) = shapes
@@ -156,7 +158,8 @@ class Bidirectional(keras.layers.Layer):
         if self._mask_of_lengths is not None:
             mask, self._mask_of_lengths = self._mask_of_lengths, None
         if self.returned:
-            return fill(self.returned, self.compute_output_shape((None, None)), mask)
+            filled = fill(self.returned, self.compute_output_shape((None, None)), mask)
+            return arranged(filled, self._result_order, ORDER_HERE)
         first = mask if self.return_sequences else None
         masks = (first, first) if self.merge_mode is None else (first,)
         if self.return_state:
@@ -204,6 +207,10 @@ class Bidirectional(keras.layers.Layer):
         more = {name: value for name, value in given.items() if value is not None}
         return super().__call__(sequences, **kwargs, **more)
 
+    @property
+    def _result_order(self) -> str:
+        return getattr(self.forward_layer, "result_order", ORDER_HERE)
+
     def _names_states(self) -> bool:
         return all(isinstance(layer, RNN) for layer in self.directions().values())
 
@@ -234,7 +241,8 @@ class Bidirectional(keras.layers.Layer):
                 }
                 for layer, got in zip(self.directions().values(), (forward, backward), strict=True)
             )
-            return self._by_name(forward, backward, merge=self._merge)
+            named = self._by_name(forward, backward, merge=self._merge)
+            return arranged(named, self._result_order, ORDER_HERE)
         last = ()
         if self.return_state:
             (forward, *first), (backward, *second) = forward, backward

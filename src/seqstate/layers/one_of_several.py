@@ -41,7 +41,8 @@ def label(spec: Any, layer: str, parts: list[str]) -> Any:
 
 def _by_name(spec: Any, path: str, layer: str) -> Any:
     if isinstance(spec, dict):
-        return {name: _by_name(inner, f"{path}/{name}", layer) for name, inner in spec.items()}
+        named = ((name, _by_name(inner, f"{path}/{name}", layer)) for name, inner in spec.items())
+        return type(spec)(named)
     if isinstance(spec, list | tuple):
         return type(spec)(_by_name(inner, path, layer) for inner in spec)
     keys = "".join(f'["{name}"]' for name in path.split("/")[1:])

@@ -10,6 +10,7 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.config import check_kernel
+from seqstate.errors import ArgumentError, message
 from seqstate.kernels import choice
 from seqstate.kernels.pair import Pair
 from seqstate.kernels.problem import Problem, Results, Watcher
@@ -21,9 +22,11 @@ from seqstate.layers.keywords import check_keywords
 from seqstate.layers.one_of_several import label
 from seqstate.layers.stacked_cells import StackedRNNCells, check_cell
 from seqstate.layers.steps import steps_of
+from seqstate.result_order import ORDERS, arranged, order_on
 from seqstate.state import State
 
 Shape = Sequence[int | None]
+ORDER_HERE = order_on(keras.backend.backend())
 
 
 @keras.saving.register_keras_serializable(package="seqstate")
@@ -138,6 +141,7 @@ class RNN(CarriedState):
         self.returns = returns
         flags = [flag for flag in ("return_sequences", "return_state") if getattr(self, flag)]
         self.returned = named_results.read_names(returns, self.where, flags)
+        self.result_order = ORDER_HERE
         if self.returned and "gates" in self.returned and not named_results.asks_all(returns):
             constructor.check_has_gates(self.where, self.steps, cell)
         # Keras would penalize all that is returned, also gates that are only looked at.
@@ -159,9 +163,10 @@ class RNN(CarriedState):
         batch, time = sequences_shape[:2]
         steps = self.steps
         if self.returned:
-            return named_results.shapes(
+            shapes = named_results.shapes(
                 self.returned, batch, time, steps.output, steps.spec, steps.gates
             )
+            return arranged(shapes, self.result_order, ORDER_HERE)
         output = (batch, *([time] if self.return_sequences else []), *steps.output)
         if not self.return_state:
             return output
@@ -183,7 +188,8 @@ class RNN(CarriedState):
             mask, self._mask_of_lengths = self._mask_of_lengths, None
         if self.returned:
             shape = self.compute_output_shape((None, None))
-            return named_results.fill(self.returned, shape, mask)
+            filled = named_results.fill(self.returned, shape, mask)
+            return arranged(filled, self.result_order, ORDER_HERE)
         output_mask = mask if self.return_sequences else None
         if self.return_state:
             return [output_mask, *(None for _ in self.state_size)]
@@ -348,7 +354,7 @@ class RNN(CarriedState):
                 for name in self.returned
             }
             self._regularize(named)
-            return named
+            return arranged(named, self.result_order, ORDER_HERE)
         output = cast(sequence if self.return_sequences else output)
         if not self.return_state:
             return output
@@ -378,6 +384,7 @@ class RNN(CarriedState):
             config["returns"] = (
                 self.returns if isinstance(self.returns, str) else list(self.returns)
             )
+            config["result_order"] = self.result_order
         if self.kernel != "auto":
             config["kernel"] = self.kernel
         if self.learn_initial_state:
@@ -395,7 +402,31 @@ class RNN(CarriedState):
         cell = keras.saving.deserialize_keras_object(
             config.pop("cell"), custom_objects=custom_objects
         )
-        return cls(cell, **config)
+        order = config.pop("result_order", None)
+        layer = cls(cell, **config)
+        layer.count_results(order)
+        return layer
+
+    def count_results(self, order: str | None) -> None:
+        """Count the results of this layer as those of the layer that a config is of.
+
+        Args:
+            order: as `result_order` of the config says, or None for the order of this backend.
+
+        Raises:
+            ArgumentError: it is no order.
+        """
+        if order is None:
+            return
+        if order not in ORDERS:
+            raise ArgumentError(
+                message(
+                    self.where,
+                    f"result_order={order!r} in its config; expected one of {ORDERS}.",
+                    "Leave it out of a config that no model was saved with.",
+                )
+            )
+        self.result_order = order
 
 
 def _listed_sizes(size: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from seqstate import state as states
+from seqstate.result_order import ORDERS, SORTED, arranged
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
 from seqstate.runtime.layers.layer import Layer, checked_weight
@@ -35,6 +36,7 @@ class Recurrent(Layer):
         self.sequences = config.flag("return_sequences")
         self.returns_state = config.flag("return_state")
         self.returned = self._returned(config.get("returns"))
+        self.result_order = config.text("result_order", SORTED, ORDERS)
         if config.flag("time_major"):
             making.refuse(config, "time_major=True", "Build it again with the batch first")
         self._start: State | None = None
@@ -146,7 +148,7 @@ class Recurrent(Layer):
             maker.carry(self.name, cell.spec, start, fast or function, inputs, like, checks=ours)
         else:
             maker.emit_many(lambda *arrays: function(None, *arrays)[0], inputs, like)
-        return result
+        return arranged(result, self.result_order, SORTED)
 
     @property
     def spec(self) -> Mapping[str, Any]:

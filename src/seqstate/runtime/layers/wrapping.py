@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqstate import state as states
+from seqstate.result_order import SORTED, arranged
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
 from seqstate.runtime.layers.layer import Array, Layer
@@ -83,7 +84,7 @@ class BidirectionalLayer(Layer):
             maker.carry(self.name, spec, start, function, inputs, flat(results))
         else:
             maker.emit_many(lambda *arrays: function(None, *arrays)[0], inputs, flat(results))
-        return results
+        return arranged(results, self.both.result_order, SORTED)
 
     def _initial(self, initial: Any) -> dict[str, Value]:
         """Give the values of an initial state by direction and path."""

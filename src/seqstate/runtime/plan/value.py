@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,11 +41,14 @@ class Value:
 def flat(nested: Any) -> list[Any]:
     """Give the leaves of lists and dicts in the order in which Keras counts them.
 
+    Dicts by sorted names, and an `OrderedDict` as it stands; see `seqstate.result_order`.
+
     >>> flat({"b": 1, "a": [2, {"c": 3}]})
     [2, 3, 1]
     """
     if isinstance(nested, Mapping):
-        return [leaf for name in sorted(nested) for leaf in flat(nested[name])]
+        names = nested if isinstance(nested, OrderedDict) else sorted(nested)
+        return [leaf for name in names for leaf in flat(nested[name])]
     if isinstance(nested, list | tuple):
         return [leaf for one in nested for leaf in flat(one)]
     return [nested]
