@@ -11,6 +11,7 @@ from frameworks import array, arrays
 from models.zoo import Body, X, of_layers, same
 from seqstate.errors import ArgumentError
 from seqstate.layers import GRU, LSTM, RNN, Bidirectional, LSTMCell
+from seqstate.result_order import ORDERS
 
 K = keras.layers
 
@@ -88,6 +89,19 @@ def test_results_by_name_become_flags(case):
     plain = seqstate.to_keras(model)
     assert of_layers(plain) == {"keras"}
     for a, b in zip(arrays(plain(X)), arrays(model(X)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE["float32"])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_results_of_a_model_from_another_backend(order):
+    x = keras.Input(INPUTS)
+    lstm = LSTM(3, returns=("output", "state"))
+    inner = LSTM(3, returns=("sequence", "state"))
+    for layer in (lstm, inner):
+        layer.count_results(order)
+    last, both = lstm(x)["state"], Bidirectional(inner)(x)["state"]
+    model = keras.Model(x, [last["c"], last["h"], both["forward"]["c"], both["backward"]["h"]])
+    for a, b in zip(arrays(seqstate.to_keras(model)(X)), arrays(model(X)), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE["float32"])
 
 

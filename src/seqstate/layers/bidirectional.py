@@ -129,7 +129,7 @@ class Bidirectional(keras.layers.Layer):
         if self.returned:
             forward, backward = shapes
             shapes = self._by_name(forward, backward, merge=self._merged_shape)
-            return arranged(shapes, self._result_order, ORDER_HERE)
+            return arranged(shapes, self.result_order, ORDER_HERE)
         if not self.return_state:
             return self._merged_shape(*shapes)
         (first, *forward), (second, *backward) = shapes
@@ -159,7 +159,7 @@ class Bidirectional(keras.layers.Layer):
             mask, self._mask_of_lengths = self._mask_of_lengths, None
         if self.returned:
             filled = fill(self.returned, self.compute_output_shape((None, None)), mask)
-            return arranged(filled, self._result_order, ORDER_HERE)
+            return arranged(filled, self.result_order, ORDER_HERE)
         first = mask if self.return_sequences else None
         masks = (first, first) if self.merge_mode is None else (first,)
         if self.return_state:
@@ -208,7 +208,8 @@ class Bidirectional(keras.layers.Layer):
         return super().__call__(sequences, **kwargs, **more)
 
     @property
-    def _result_order(self) -> str:
+    def result_order(self) -> str:
+        """In which order Keras counts the results; see `seqstate.result_order`."""
         return getattr(self.forward_layer, "result_order", ORDER_HERE)
 
     def _names_states(self) -> bool:
@@ -242,7 +243,7 @@ class Bidirectional(keras.layers.Layer):
                 for layer, got in zip(self.directions().values(), (forward, backward), strict=True)
             )
             named = self._by_name(forward, backward, merge=self._merge)
-            return arranged(named, self._result_order, ORDER_HERE)
+            return arranged(named, self.result_order, ORDER_HERE)
         last = ()
         if self.return_state:
             (forward, *first), (backward, *second) = forward, backward

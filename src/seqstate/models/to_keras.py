@@ -12,10 +12,12 @@ from seqstate import state as states
 from seqstate.errors import ArgumentError, message
 from seqstate.layers import RNN, Bidirectional
 from seqstate.layers.bidirectional import DIRECTIONS
+from seqstate.layers.recurrent import ORDER_HERE
 from seqstate.layers.steps import GatedSteps, StackedSteps
 from seqstate.models.config_nodes import Node, nodes
 from seqstate.models.rebuilt import rebuilt
 from seqstate.models.recurrent_layers import recurrent_layers, spec_of
+from seqstate.result_order import arranged
 
 _OURS = "seqstate."
 _CALL_OURS_ALONE = ("reset_mask", "lengths")
@@ -132,6 +134,7 @@ class _Change:
         config.pop("kernel", None)
         if config.pop("learn_initial_state", False):
             self.problems[shown] = "learns its initial state"
+        config.pop("result_order", None)
         if config.pop("returns", None) is not None:
             self.problems.setdefault(shown, "gives its results as a dict by name")
         if name == "RNN" and not _keras_runs(self.layers.get(shown)):
@@ -199,6 +202,7 @@ class _Change:
             place[2] = order.index(name)
         for config in _with_flags(node):
             config.pop("returns", None)
+            config.pop("result_order", None)
             config["return_sequences"] = first == "sequence"
             config["return_state"] = with_state
             # By name, the output of a row is that of its last step that counts.
@@ -282,7 +286,8 @@ def _names_by_place(layer: Any) -> list[str]:
         "states": paths("states", spec),
         "gates": paths("gates", gates),
     }
-    names: list[str] = keras.tree.flatten({name: every[name] for name in layer.returned})
+    results = {name: every[name] for name in layer.returned}
+    names: list[str] = keras.tree.flatten(arranged(results, layer.result_order, ORDER_HERE))
     return names
 
 
