@@ -252,6 +252,47 @@ def test_deep_configs(deep, whole, tmp_path):
         load(written({**parts, "config.json": "[" * deep + "]" * deep}), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("layer", "weight", "says"),
+    [
+        (K.BatchNormalization, 3, "moving variance is negative"),
+        (lambda: K.Normalization(mean=[0, 0], variance=[-1, 1]), None, "variance is negative"),
+        (lambda: K.BatchNormalization(epsilon=-2), None, "moving variance is negative"),
+        (lambda: K.LayerNormalization(epsilon=-0.1), None, "epsilon is negative"),
+    ],
+)
+def test_what_would_make_nan_of_everything(layer, weight, says, tmp_path):
+    made = keras.Sequential([keras.Input((2,)), layer()])
+    if weight is not None:
+        made.weights[weight].assign([-1.0, 1.0])
+    made.save(tmp_path / "model.keras")
+    with pytest.raises(DataError, match=says):
+        seqstate.load(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ([None], "arguments don't fit: unsupported operand"),
+        (["a"], "arguments don't fit"),
+        ([], "arguments don't fit"),
+        ([1, 2, 3], "arguments don't fit"),
+        ([{}], "arguments don't fit"),
+    ],
+)
+def test_operations_of_what_is_no_number(args, says, tmp_path):
+    def change(config):
+        call = config["config"]["layers"][1]["inbound_nodes"][0]
+        call["args"], call["kwargs"] = [call["args"][0], *args], {}
+
+    x = keras.Input((None, 2))
+    keras.Model(x, x - 0.5).save(tmp_path / "model.keras")
+    archive = (tmp_path / "model.keras").read_bytes()
+    assert load(archive, tmp_path).run(np.ones((1, 1, 2)))[0].max() == 0.5
+    with pytest.raises(DataError, match=says):
+        load(with_config(archive, change), tmp_path)
+
+
 def test_other_files(tmp_path, whole):
     with pytest.raises(DataError, match="is not there"):
         seqstate.load(tmp_path / "none.keras")

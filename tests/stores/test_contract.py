@@ -124,6 +124,10 @@ def test_large_data(kind, new_url):
         (lambda s: s.put_many([("a", "text", 0)]), "the data of 'a' are str; expected bytes"),
         (lambda s: s.put_many([("a", b"", -1)]), "the version of 'a' is -1"),
         (lambda s: s.put_many([("a", b"", True)]), "the version of 'a' is True"),
+        (
+            lambda s: s.put_many([("a", b"", 2**63)]),
+            "the version of 'a' is 9223372036854775808; expected",
+        ),
         (lambda s: s.put_many([("a", b"", 0), ("b", b"", 0), ("a", b"", 1)]), "'a' comes more"),
         (lambda s: s.put_many([(["a"], b"", 0)]), "a key is"),
     ],

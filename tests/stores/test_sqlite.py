@@ -11,6 +11,7 @@ import pytest
 from seqstate.errors import ArgumentError, ConflictError, DataError, StoreError
 from seqstate.stores import Entry, open_store
 from seqstate.stores.sqlite import SQLiteStore
+from subprocesses import python
 
 
 @pytest.fixture
@@ -158,6 +159,44 @@ def test_ctrl_c_in_the_thread_that_writes_leaves_nothing_half_done(path, monkeyp
         monkeypatch.undo()
         assert store.get_many(["a"]) == [None]
         assert store.put_many([("a", b"1", 0)]) == [1]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from seqstate.stores.sqlite import SQLiteStore
+
+def killed_at(number):
+    left = number
+    def statement(_):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    with SQLiteStore(path) as store:
+        store._writer.set_trace_callback(statement)
+        store.put_many([*[(key, b"2", 1) for key in "abc"], ("d", b"2", 0), ("e", b"2", 0)])
+    os._exit(0)
+
+for number in range(100):
+    path = Path(sys.argv[1], f"{number}.db")
+    with SQLiteStore(path) as store:
+        store.put_many([(key, b"1", 0) for key in "abc"])
+    child = os.fork() or killed_at(number)
+    _, status = os.waitpid(child, 0)
+    with SQLiteStore(path) as store:
+        entries = store.get_many(list("abcde"))
+    print(os.WIFSIGNALED(status), *[entry and entry.data.decode() for entry in entries])
+    if not os.WIFSIGNALED(status):
+        break
+"""
+
+
+def test_killed_at_any_statement_of_a_call_all_of_it_is_written_or_nothing(tmp_path):
+    *killed, done = python(KILLED, tmp_path, str(tmp_path)).splitlines()
+    assert set(killed) == {"True 1 1 1 None None"}
+    assert len(killed) >= 7  # the beginning, five items, the end
+    assert done == "False 2 2 2 2 2"
 
 
 TAKE_ALL = """

@@ -5,7 +5,7 @@ Masks come as such: Keras writes down how it made them, operation by operation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,20 @@ class Operation:
                 raise self.config.wrong(
                     f"its {name}={str(value)[:60]} is not known.", "Leave the option out."
                 )
+
+    def check_made(self, compute: Callable[..., Array], values: Sequence[Value]) -> None:
+        """Refuse an operation whose other arguments are none that it could work with.
+
+        Raises:
+            DataError: it makes no numbers of arrays of this rank.
+        """
+        try:
+            with np.errstate(all="ignore"):
+                made = compute(*[np.zeros((1,) * one.rank, np.float32) for one in values])
+        except (TypeError, ValueError) as error:
+            raise self.config.wrong(f"its arguments don't fit: {str(error)[:100]}.") from error
+        if made.dtype.kind not in "fiub":
+            raise self.config.wrong("it makes no numbers.")
 
 
 def spread(maker: Maker, where: str, values: list[Value]) -> tuple[Shape, bool]:
@@ -104,6 +118,7 @@ def elementwise(function: Callable[..., Array], *options: str) -> Entry:
             found = [next(given) if isinstance(a, Value) else a for a in args]
             return narrow(function(*found, **chosen))
 
+        self.check_made(compute, values)
         return maker.emit(compute, *values, shape=shape, time=time)
 
     return entry

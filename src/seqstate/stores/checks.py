@@ -11,6 +11,7 @@ from seqstate.stores.store import Item
 
 LONGEST_KEY = 1024  # bytes of UTF-8
 LARGEST_DATA = 256 * 2**20  # bytes; SQLite takes 1 GB, Redis 512 MB
+LARGEST_VERSION = 2**63 - 1  # SQLite's integers end there, and Redis's
 NOTHING = "Nothing was written."
 
 _SHOWN = 5  # keys in a message
@@ -99,11 +100,12 @@ def check_items(items: Sequence[Item], where: str) -> None:
                     "Make them with seqstate.stores.blob.pack.",
                 )
             )
-        if type(version) is not int or version < 0:
+        if type(version) is not int or not 0 <= version <= LARGEST_VERSION:
             raise ArgumentError(
                 message(
                     where,
-                    f"the version of {key!r} is {version!r}; expected a whole number from 0.",
+                    f"the version of {key!r} is {version!r:.40}; expected a whole number from 0 "
+                    f"to {LARGEST_VERSION:,}.",
                     "Pass the version of the entry that was read, 0 for a new key.",
                 )
             )

@@ -60,6 +60,17 @@ class AlongAxes(Layer):
         raise NotImplementedError
 
 
+def _not_negative(config: Config, name: str, array: Array) -> Array:
+    """Give what a root is taken of, if there is one.
+
+    Raises:
+        DataError: a number is below 0, which would make NaN of all that goes through.
+    """
+    if np.any(array < 0):
+        raise config.wrong(f"its {name} is negative.")
+    return array
+
+
 def _laid(array: Array, x: Value, axes: tuple[int, ...]) -> Array:
     """Give weights `[sizes of the axes]` as many axes as an array has."""
     sizes = iter(array.shape)
@@ -78,7 +89,8 @@ class BatchNormalizationLayer(AlongAxes):
         names += ["moving_mean", "moving_variance"]
         arrays = weights.arrays(*names)
         found = {name: self.weight(arrays, i, name, (None,)) for i, name in enumerate(names)}
-        factor = 1 / np.sqrt(found["moving_variance"] + np.float32(config.number("epsilon", 1e-3)))
+        spread = found["moving_variance"] + np.float32(config.number("epsilon", 1e-3))
+        factor = 1 / np.sqrt(_not_negative(config, "moving variance", spread))
         self.factor = factor * found.get("gamma", np.float32(1))
         self.offset = found.get("beta", np.float32(0)) - found["moving_mean"] * self.factor
 
@@ -100,7 +112,8 @@ class LayerNormalizationLayer(AlongAxes):
     def __init__(self, config: Config, weights: Weights, making: Making) -> None:
         super().__init__(config, weights, making)
         self.rms = config.flag("rms_scaling")
-        self.epsilon = np.float32(config.number("epsilon", 1e-3))
+        epsilon = np.float32(config.number("epsilon", 1e-3))
+        self.epsilon = _not_negative(config, "epsilon", epsilon)
         scales = config.flag("scale", True) or self.rms
         centers = config.flag("center", True) and not self.rms
         names = [*(["gamma"] if scales else []), *(["beta"] if centers else [])]
@@ -153,7 +166,8 @@ class NormalizationLayer(AlongAxes):
         if mean is None or variance is None:
             raise config.wrong("its mean or its variance is not in the file.")
         self.mean = np.asarray(mean, np.float32)
-        self.scale = np.maximum(np.sqrt(np.asarray(variance, np.float32)), np.float32(1e-7))
+        spread = _not_negative(config, "variance", np.asarray(variance, np.float32))
+        self.scale = np.maximum(np.sqrt(spread), np.float32(1e-7))
         self.invert = config.flag("invert")
 
     def axes(self) -> tuple[int, ...]:
