@@ -42,3 +42,17 @@ def test_h5py_that_cannot_be_imported_is_said_once(tmp_path):
     (tmp_path / "h5py.py").write_text('raise ImportError("no libhdf5")')
     path = os.pathsep.join([str(tmp_path), *sys.path])
     assert python(BROKEN, tmp_path, PYTHONPATH=path) == "no libhdf5 ['']"
+
+
+WITHOUT_THREADS = """
+import threading
+def refuse(_):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+import seqstate
+print(seqstate.load.__name__)
+"""
+
+
+def test_it_is_imported_where_no_thread_can_be_started(tmp_path):
+    assert python(WITHOUT_THREADS, tmp_path) == "load"

@@ -18,5 +18,6 @@ if "h5py" not in sys.modules:
     # of its pieces of 16 KB, every call there maps and unmaps memory, which has made them 40 ms
     # slower; how deep that is depends on who imports. The stack of a new thread is empty.
     _importing = Thread(target=_import_h5py)
-    _importing.start()
-    _importing.join()
+    with suppress(RuntimeError):  # no thread can be started: it is imported where it is used
+        _importing.start()
+        _importing.join()
