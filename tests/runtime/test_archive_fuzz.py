@@ -61,7 +61,7 @@ def forged(config, rng):
         elif kind == 1:
             node[name] = copy.deepcopy(value_at(config, rng.choice(places)))
         else:
-            node[name] = rng.choice(ODD)
+            node[name] = copy.deepcopy(rng.choice(ODD))
             huge |= type(node[name]) is int and abs(node[name]) >= LARGE
     return config, huge
 
