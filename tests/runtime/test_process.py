@@ -1,4 +1,4 @@
-"""A process that loads a model has no framework in it."""
+"""What a process that loads a model imports: no framework, and h5py in a thread of its own."""
 
 import os
 import sys

@@ -108,7 +108,7 @@ def _made(saved: Saved, where: str) -> Model | EncoderDecoder:
 
 
 def _fingerprint(saved: Saved) -> Callable[[], str]:
-    """Give what gives what tells one model from another: the layers by name, and their weights."""
+    """Give the function for what tells models apart: the layers by name, and their weights."""
     text = json.dumps(_computed(saved.config), sort_keys=True)
     seen = saved.weights.seen
 

@@ -34,18 +34,18 @@ class Digest:
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > _KEPT:
-            self._add()
+            self._hash = self._added()
+            self._pieces, self._size = [], 0
 
     def digest(self) -> bytes:
-        """Give the digest of all pieces so far, 64 bytes."""
-        made: bytes = self._add().digest()
+        """Give the digest of all pieces so far, 64 bytes; several threads may ask at once."""
+        made: bytes = self._added().digest()
         return made
 
-    def _add(self) -> Any:
+    def _added(self) -> Any:
         import hashlib
 
-        self._hash = self._hash or hashlib.blake2b()
+        made = hashlib.blake2b() if self._hash is None else self._hash.copy()
         for piece in self._pieces:
-            self._hash.update(piece)
-        self._pieces, self._size = [], 0
-        return self._hash
+            made.update(piece)
+        return made
