@@ -40,7 +40,7 @@ turns = HandOver(
     rules=[("first", COMMA, "second"), ("second", COMMA, "first")],
 )
 model = EncoderDecoder(Encoder(GRU(32), tokens=len(LETTERS), embedding=8), turns)
-model.compile(keras.optimizers.Adam(0.02))
+model.compile(keras.optimizers.Adam(0.01))
 model.fit(source, target, batch_size=50, epochs=30, verbose=0)
 
 said = model.generate(source, 7, states=True)

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
+from seqstate.errors import ArgumentError, message
+
 SORTED, AS_THEY_STAND = "sorted", "as they stand"
 ORDERS = (SORTED, AS_THEY_STAND)
 
@@ -19,6 +21,25 @@ ORDERS = (SORTED, AS_THEY_STAND)
 def order_on(backend: str) -> str:
     """Give how Keras counts plain dicts within a dict on a backend."""
     return AS_THEY_STAND if backend == "torch" else SORTED
+
+
+def read_order(order: str | None, here: str, where: str) -> str:
+    """Check an order that a config has; None stands for that of here.
+
+    Raises:
+        ArgumentError: it is none.
+    """
+    if order is None:
+        return here
+    if order not in ORDERS:
+        raise ArgumentError(
+            message(
+                where,
+                f"result_order={order!r}; expected one of {ORDERS}.",
+                "Leave it out: it is for the configs of models that were saved.",
+            )
+        )
+    return order
 
 
 def arranged(results: Any, order: str, here: str) -> Any:

@@ -60,12 +60,8 @@ def test_saved_on_another_backend(backend, file):
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_counted_as_on_either(order, file):
-    def counted(layer):
-        layer.count_results(order)
-        return layer
-
     keras.utils.set_random_seed(0)
-    made = model(counted)
+    made = model(result_order=order)
     same(made(X), by_name(made))
     made.save(file)
     with zipfile.ZipFile(file) as archive:
@@ -81,8 +77,7 @@ def test_counted_as_on_either(order, file):
 def test_training_goes_on_from_the_right_state(order):
     """The gradient reaches `c` and not `h` where a model goes on from `c`."""
     keras.utils.set_random_seed(0)
-    layer = LSTM(2, returns=("output", "state"), name="lstm")
-    layer.count_results(order)
+    layer = LSTM(2, returns=("output", "state"), name="lstm", result_order=order)
     x = keras.Input((5, 3))
     made = keras.Model(x, layer(x)["state"]["c"])
     made.compile("sgd", "mse")
@@ -90,6 +85,21 @@ def test_training_goes_on_from_the_right_state(order):
     assert made.evaluate(X, wanted["c"], verbose=0) == pytest.approx(0, abs=1e-10)
     assert made.evaluate(X, wanted["h"], verbose=0) > 1e-4
     made.fit(X, wanted["h"], epochs=1, verbose=0)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Mine(LSTM):
+    """A class of a user, who gives the config to the constructor, as Keras's guides do."""
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_config_is_what_the_constructor_takes(order):
+    config = Mine(2, returns="all", result_order=order).get_config()
+    assert Mine.from_config(config).get_config() == config
 
 
 def test_only_what_is_counted_differently_says_so():

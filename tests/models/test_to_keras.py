@@ -95,10 +95,8 @@ def test_results_by_name_become_flags(case):
 @pytest.mark.parametrize("order", ORDERS)
 def test_results_of_a_model_from_another_backend(order):
     x = keras.Input(INPUTS)
-    lstm = LSTM(3, returns=("output", "state"))
-    inner = LSTM(3, returns=("sequence", "state"))
-    for layer in (lstm, inner):
-        layer.count_results(order)
+    lstm = LSTM(3, returns=("output", "state"), result_order=order)
+    inner = LSTM(3, returns=("sequence", "state"), result_order=order)
     last, both = lstm(x)["state"], Bidirectional(inner)(x)["state"]
     model = keras.Model(x, [last["c"], last["h"], both["forward"]["c"], both["backward"]["h"]])
     for a, b in zip(arrays(seqstate.to_keras(model)(X)), arrays(model(X)), strict=True):

@@ -96,8 +96,4 @@ class CellLayer(RNN):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> CellLayer:
         """Make the layer from its config."""
-        config = dict(config)
-        order = config.pop("result_order", None)
-        layer = cls(**config)
-        layer.count_results(order)
-        return layer
+        return cls(**config)

@@ -10,7 +10,6 @@ from keras import ops
 
 from seqstate import state as states
 from seqstate.config import check_kernel
-from seqstate.errors import ArgumentError, message
 from seqstate.kernels import choice
 from seqstate.kernels.pair import Pair
 from seqstate.kernels.problem import Problem, Results, Watcher
@@ -22,7 +21,7 @@ from seqstate.layers.keywords import check_keywords
 from seqstate.layers.one_of_several import label
 from seqstate.layers.stacked_cells import StackedRNNCells, check_cell
 from seqstate.layers.steps import steps_of
-from seqstate.result_order import ORDERS, arranged, order_on
+from seqstate.result_order import arranged, order_on, read_order
 from seqstate.state import State
 
 Shape = Sequence[int | None]
@@ -54,6 +53,8 @@ class RNN(CarriedState):
             elsewhere, with the same numbers; "native" makes a run that they don't cover an
             error that says why; "portable" leaves them out. `seqstate.doctor(model)` shows
             which path a layer takes.
+        result_order: of a saved model, filled in by `get_config`: how Keras counted the results
+            by name where the model was made. Leave it out.
         **kwargs: of `keras.layers.Layer` (`name`, `dtype`, `trainable`, ...).
 
     Call arguments:
@@ -114,6 +115,7 @@ class RNN(CarriedState):
         returns: str | Sequence[str] | None = None,
         learn_initial_state: bool = False,
         kernel: str = "auto",
+        result_order: str | None = None,
         **kwargs: Any,
     ) -> None:
         if isinstance(cell, list | tuple):
@@ -141,7 +143,7 @@ class RNN(CarriedState):
         self.returns = returns
         flags = [flag for flag in ("return_sequences", "return_state") if getattr(self, flag)]
         self.returned = named_results.read_names(returns, self.where, flags)
-        self.result_order = ORDER_HERE
+        self.result_order = read_order(result_order, ORDER_HERE, self.where)
         if self.returned and "gates" in self.returned and not named_results.asks_all(returns):
             constructor.check_has_gates(self.where, self.steps, cell)
         # Keras would penalize all that is returned, also gates that are only looked at.
@@ -402,31 +404,7 @@ class RNN(CarriedState):
         cell = keras.saving.deserialize_keras_object(
             config.pop("cell"), custom_objects=custom_objects
         )
-        order = config.pop("result_order", None)
-        layer = cls(cell, **config)
-        layer.count_results(order)
-        return layer
-
-    def count_results(self, order: str | None) -> None:
-        """Count the results of this layer as those of the layer that a config is of.
-
-        Args:
-            order: as `result_order` of the config says, or None for the order of this backend.
-
-        Raises:
-            ArgumentError: it is no order.
-        """
-        if order is None:
-            return
-        if order not in ORDERS:
-            raise ArgumentError(
-                message(
-                    self.where,
-                    f"result_order={order!r} in its config; expected one of {ORDERS}.",
-                    "Leave it out of a config that no model was saved with.",
-                )
-            )
-        self.result_order = order
+        return cls(cell, **config)
 
 
 def _listed_sizes(size: Any) -> list[Any]:

@@ -22,11 +22,11 @@ def at(results, path):
     return results
 
 
-def model(prepare=lambda layer: layer):
+def model(**more):
     """Make a model that goes on from results by name."""
     x = keras.Input((None, 3))
-    lstm = prepare(LSTM(2, returns="all", name="lstm"))
-    inner = prepare(LSTM(2, returns=("sequence", "state", "states", "gates")))
+    lstm = LSTM(2, returns="all", name="lstm", **more)
+    inner = LSTM(2, returns=("sequence", "state", "states", "gates"), **more)
     both = Bidirectional(inner, merge_mode=None, name="both")
     results = {"lstm": lstm(x), "both": both(x)}
     return keras.Model(x, [at(results[name], path) for name in PATHS for path in PATHS[name]])
