@@ -153,7 +153,9 @@ def test_states_are_those_after_each_line(model, stream):
 BAD = [
     ('{"key": "a", "sample": [1, 2', "no JSON"),
     ("[1, 2]", "no JSON object"),
-    ('{"sample": [1, 2]}', "no field 'key'"),
+    ('{"sample": [1, 2]}', "no field 'key' (it has 'sample'):"),
+    ("{}", "no field 'key' (it has none):"),
+    (json.dumps({f"f{i}": 0 for i in range(9)}), "'f6', 'f7', ...):"),
     ('{"key": null, "sample": [1, 2]}', "no text"),
     ('{"key": "a", "sample": [1, NaN]}', "no number"),
     ('{"key": "a", "sample": [1, "x"]}', "no number"),
@@ -177,7 +179,7 @@ def test_bad_lines_can_be_skipped(model, stream):
     good = [json.dumps({"key": k, "sample": X["ab".index(k), i].tolist()}) for k, i in MIXED]
     mixed = [
         line
-        for pair in zip(good, [bad for bad, _ in BAD] + ["", "", ""], strict=True)
+        for pair in zip(good, [bad for bad, _ in BAD] + [""] * (len(MIXED) - len(BAD)), strict=True)
         for line in pair
     ]
     lines, said, code = stream("\n".join(mixed), on_error="skip", every=60)
@@ -203,6 +205,12 @@ def test_a_gap_is_named_by_its_line(stream):
     assert len(lines) == 2
     assert "line 3: " in said
     assert "number 3 came; expected 2" in said
+
+
+def test_a_number_that_is_not_there_is_no_wrong_number(stream):
+    _, said, code = stream([{"key": "a", "m": 0, "sample": [1, 2]}], sequence="n")
+    assert code == 1
+    assert "line 1: it has no field 'n' (it has 'key', 'm', 'sample')" in said
 
 
 def test_lines_that_come_again_are_answered_again(model, stream, tmp_path):

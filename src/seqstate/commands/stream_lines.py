@@ -23,6 +23,7 @@ FORMATS = ("auto", "ndjson", "csv")
 SAMPLE = "sample"
 _SEPARATORS = ",;\t"
 _SHOWN = 60
+_FIELDS_SAID = 8
 LONGEST_LINE = 1 << 24  # bytes
 _MOST_DIGITS = 19
 _LARGEST = sys.float_info.max
@@ -104,7 +105,7 @@ class Lines:
     def _push(self, record: dict[str, Any], text: str) -> Push:
         fields = self._fields
         if fields.key not in record:
-            raise self._wrong(f"it has no field {fields.key!r}", text)
+            raise self._missing(fields.key, record, text)
         key = record[fields.key]
         if isinstance(key, int) and not isinstance(key, bool):
             key = str(key)
@@ -112,7 +113,9 @@ class Lines:
             raise self._wrong(f"the key {key!r} is no text", text)
         number = None
         if fields.sequence is not None:
-            number = record.get(fields.sequence)
+            if fields.sequence not in record:
+                raise self._missing(fields.sequence, record, text)
+            number = record[fields.sequence]
             if isinstance(number, str) and number.isdecimal() and len(number) <= _MOST_DIGITS:
                 number = int(number)
             if type(number) is not int or number < 0:
@@ -153,7 +156,7 @@ class Lines:
         found: list[float] = []
         for name in names:
             if name not in record:
-                raise self._wrong(f"it has no field {name!r}", text)
+                raise self._missing(name, record, text)
             value = record[name]
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, str):
@@ -165,6 +168,11 @@ class Lines:
                     raise self._wrong(f"{name} is {one!r}, no number", text)
                 found.append(one)
         return found
+
+    def _missing(self, name: str, record: dict[str, Any], text: str) -> DataError:
+        there = ", ".join(repr(one) for one in list(record)[:_FIELDS_SAID])
+        more = ", ..." if len(record) > _FIELDS_SAID else ""
+        return self._wrong(f"it has no field {name!r} (it has {there or 'none'}{more})", text)
 
     def _json(self, text: str) -> dict[str, Any]:
         try:
