@@ -39,6 +39,8 @@ def test_an_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no attribute 'layer'"):
         _ = seqstate.layer
+    with pytest.raises(AttributeError, match=r"no attribute 'LSTM'; layers .* in seqstate\.layers"):
+        _ = seqstate.LSTM
 
 
 def test_every_name_that_is_offered_is_there():

@@ -41,7 +41,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("seqstate")
-    raise AttributeError(f"module 'seqstate' has no attribute {name!r}")
+    hint = "; layers and cells are in seqstate.layers" if name[:1].isupper() else ""
+    raise AttributeError(f"module 'seqstate' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

@@ -198,6 +198,30 @@ def test_memory_is_counted_over_all_arrays(whole, tmp_path):
         )
 
 
+def test_a_large_layer_that_is_shared_with_a_model_inside(tmp_path):
+    model = shared(["a", "b"], 400)
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(0).normal(size=(2, 400)).astype("float32")
+    wanted = x @ np.asarray(model.weights[0]) @ np.asarray(model.weights[1])
+    made, _ = seqstate.load(tmp_path / "model.keras").run(x)
+    np.testing.assert_allclose(made, wanted @ np.asarray(model.weights[0]), rtol=1e-4, atol=1e-4)
+
+
+def test_a_shared_layer_that_may_be_one_of_two(tmp_path):
+    shared(["a", "a"], 4).save(tmp_path / "model.keras")
+    with pytest.raises(
+        DataError, match=r'Dense "a": it is shared .*, and 2 layers may be .*\n .*own'
+    ):
+        seqstate.load(tmp_path / "model.keras")
+
+
+def shared(names, width):
+    """Give a model that uses its first layer, which a model in it has too, again at its end."""
+    layers = [K.Dense(width, use_bias=False, name=name) for name in names]
+    inner = [keras.Sequential([K.Input((width,)), one]) for one in layers]
+    return keras.Sequential([K.Input((width,)), *inner, layers[0]])
+
+
 def entry(shape):
     return {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": shape}}
 

@@ -50,6 +50,26 @@ def models_give_the_outputs():
     return x, [inner(x), inner(inner(x)), graph_of_it(graph_of_it(x)), graph_of_it(x)], X
 
 
+@graph(STEPPED)
+def shared_with_a_model():
+    dense = K.Dense(FEATURES, "tanh", name="dense")
+    layer = K.LSTM(FEATURES, return_sequences=True, name="lstm")
+    a = keras.Input((None, FEATURES))
+    inner = keras.Model(a, layer(dense(a)), name="inner")
+    x = keras.Input((None, FEATURES))
+    return x, dense(layer(inner(x))), X
+
+
+@graph(STEPPED)
+def shared_between_models():
+    layers = [K.Dense(FEATURES, "tanh", name="dense"), K.GRU(FEATURES, return_sequences=True)]
+    start = K.Input((None, FEATURES))
+    first = keras.Sequential([start, *layers, K.Dense(FEATURES, name="own")], name="first")
+    second = keras.Sequential([start, *layers[::-1], K.Dense(FEATURES, name="own")], name="second")
+    x = keras.Input((None, FEATURES))
+    return x, K.Dense(FEATURES, name="own")(second(first(x))), X
+
+
 @graph(WHOLE)
 def masks_that_are_merged():
     first, second = keras.Input((STEPS,), dtype="int32"), keras.Input((STEPS,), dtype="int32")

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -19,6 +20,10 @@ from seqstate.stores.redis import RedisStore
 from stores.redis_server import RedisServer, needs_redis
 
 pytestmark = needs_redis
+RIGHTS = [
+    *("+get", "+set", "+getrange", "+del", "+mget", "+scan", "+eval", "+evalsha"),
+    *("+script|load", "+info", "+config|get"),
+]
 EVERY_WRITE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
@@ -284,6 +289,55 @@ def test_a_password_is_used_and_never_shown(own_server, monkeypatch):
         with pytest.raises(StoreError, match="the server refuses") as raised:
             open_store(url.replace("//", wrong))
         assert "secret" not in str(raised.value)
+
+
+def test_the_rights_that_the_docs_name_are_enough_and_none_is_too_many(own_server):
+    server = own_server(*EVERY_WRITE)
+    said = (Path(__file__).parents[2] / "docs/concepts/stores.md").read_text()
+    assert f"~seqstate:* {' '.join(RIGHTS)}`" in said
+    url = server.url.replace("//", "//plant:word@")
+    import redis
+
+    with redis.Redis(port=server.port) as plain:
+        for without in (None, *RIGHTS):
+            rights = [one for one in RIGHTS if one != without]
+            plain.flushdb()
+            plain.acl_deluser("plant")
+            plain.execute_command("ACL", "SETUSER", "plant", "on", ">word", "~seqstate:*", *rights)
+            if without is None:
+                use(url, plain)
+            else:
+                with pytest.raises(StoreError, match=r"refuses: .*user.*\n .*stores\.md"):
+                    use(url, plain)
+
+
+def use(url, plain):
+    with open_store(url, "full") as store:
+        plain.script_flush()  # as after a restart: then a script is sent whole
+        assert store.put_many([("a", b"1", 0), ("b", b"1", 0)]) == [1, 1]
+        plain.script_flush()
+        assert store.get_many(["a"])[0].data == b"1"
+        assert list(store.keys()) == ["a", "b"]
+        assert store.delete(["a", "b"]) == 2
+        assert store.put_many([("a", b"1", 0)]) == [2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "says"),
+    [
+        (("--requirepass", "word"), lambda url: url, "user and the password in the URL"),
+        (("--requirepass", "word"), lambda url: url.replace("//", "//:w@"), "user and the pass"),
+        (("--replicaof", "127.0.0.1", "1"), lambda url: url, "URL of the primary"),
+        (("--maxmemory", "1"), lambda url: url, "Raise its maxmemory"),
+        (("--min-replicas-to-write", "1"), lambda url: url, "Check its log, its settings"),
+    ],
+    ids=["no password", "another password", "a replica", "full", "no replica"],
+)
+def test_what_to_do_where_the_server_refuses(settings, change, says, own_server):
+    url = change(own_server(*settings).url)
+    refused = rf"refuses: .*[^.]\. Nothing was written\.\n  .*{says}"
+    with pytest.raises(StoreError, match=refused), open_store(url) as store:
+        store.put_many([("a", b"1", 0)])
 
 
 def test_a_server_on_a_socket(own_server, tmp_path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqstate.errors import DataError, SeqstateError, message
 from seqstate.runtime.archive import Saved, read_saved
-from seqstate.runtime.archive.config import Config
+from seqstate.runtime.archive.config import Config, computed
 from seqstate.runtime.layers.graph import Model as Graph
 from seqstate.runtime.layers.making import Making
 from seqstate.runtime.model import Model
@@ -17,19 +17,6 @@ from seqstate.runtime.model import Model
 if TYPE_CHECKING:
     from seqstate.runtime.encoder_decoder.model import EncoderDecoder
 
-# What a config says of training, of the session that wrote it, or of nothing that is computed.
-_BESIDE = (
-    "build_config",
-    "compile_config",
-    "dtype",
-    "module",
-    "registered_name",
-    "seed",
-    "shared_object_id",
-    "stateful",
-    "trainable",
-    "unroll",
-)
 # What a config that no Keras wrote may lead to: it can be wrong in more ways than can be named.
 _UNREADABLE = (
     ArithmeticError,
@@ -40,7 +27,6 @@ _UNREADABLE = (
     TypeError,
     ValueError,
 )
-_ENDINGS = ("_initializer", "_regularizer", "_constraint", "dropout")
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -109,7 +95,7 @@ def _made(saved: Saved, where: str) -> Model | EncoderDecoder:
 
 def _fingerprint(saved: Saved) -> Callable[[], str]:
     """Give the function for what tells models apart: the layers by name, and their weights."""
-    text = json.dumps(_computed(saved.config), sort_keys=True)
+    text = json.dumps(computed(saved.config), sort_keys=True)
     seen = saved.weights.seen
 
     def fingerprint() -> str:
@@ -120,14 +106,3 @@ def _fingerprint(saved: Saved) -> Callable[[], str]:
         return digest.hexdigest()
 
     return fingerprint
-
-
-def _computed(written: Any) -> Any:
-    """Leave out of a config what changes no number."""
-    if isinstance(written, dict):
-        return {
-            name: _computed(value)
-            for name, value in written.items()
-            if name not in _BESIDE and not name.endswith(_ENDINGS)
-        }
-    return [_computed(one) for one in written] if isinstance(written, list) else written

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # When a connection is lost: at once on a new one, then after so many seconds.
 _AGAIN_AFTER = (0.0, 0.2, 1.0)
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5, 30
+_ALLOW = "Allow the user in the URL what a store needs: see docs/concepts/stores.md."
+_TODO = "Check its log, its settings and what else it is doing, then try again."
 
 
 class Server:
@@ -54,6 +56,15 @@ class Server:
                 )
             ) from error
         self._errors = redis.exceptions
+        self._todos = {
+            redis.exceptions.NoPermissionError: _ALLOW,
+            redis.exceptions.AuthenticationError: "Give the user and the password in the URL: "
+            "redis://user:password@host:6379/0.",
+            redis.exceptions.ReadOnlyError: "Give the URL of the primary: a replica takes no "
+            "writes.",
+            redis.exceptions.OutOfMemoryError: "Raise its maxmemory, or remove keys: seqstate "
+            "state rm.",
+        }
         try:
             self._pool = redis.ConnectionPool.from_url(
                 url,
@@ -167,13 +178,12 @@ class Server:
                     "Give the store a prefix of its own: ?prefix=plant-7: in the URL.",
                 )
             )
-        return StoreError(
-            message(
-                self.where,
-                f"the server refuses: {error}. {written}",
-                "Check its memory, its role and the rights of the user in the URL.",
-            )
+        said = str(error).partition(" script: ")[0].rstrip(".")
+        in_script = _ALLOW if said.startswith("The user executing the script") else _TODO
+        todo = next(
+            (one for kind, one in self._todos.items() if isinstance(error, kind)), in_script
         )
+        return StoreError(message(self.where, f"the server refuses: {said}. {written}", todo))
 
     def _lost(self, error: Exception, written: str) -> StoreError:
         return StoreError(

@@ -8,6 +8,21 @@ from typing import Any
 
 from seqstate.errors import DataError, message
 
+# What a config says of training, of the session that wrote it, or of nothing that is computed.
+_BESIDE = (
+    "build_config",
+    "compile_config",
+    "dtype",
+    "module",
+    "registered_name",
+    "seed",
+    "shared_object_id",
+    "stateful",
+    "trainable",
+    "unroll",
+)
+_ENDINGS = ("_initializer", "_regularizer", "_constraint", "dropout")
+
 
 class Config:
     """What a file says of an object: its class, and its arguments by name.
@@ -117,6 +132,17 @@ class Config:
     def has(self, name: str) -> bool:
         """Tell whether an argument is there and not null."""
         return self.given.get(name) is not None
+
+
+def computed(written: Any) -> Any:
+    """Leave out of a config what changes no number."""
+    if isinstance(written, dict):
+        return {
+            name: computed(value)
+            for name, value in written.items()
+            if name not in _BESIDE and not name.endswith(_ENDINGS)
+        }
+    return [computed(one) for one in written] if isinstance(written, list) else written
 
 
 def snake_case(name: str) -> str:

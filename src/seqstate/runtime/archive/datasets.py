@@ -37,7 +37,7 @@ def read_array(dataset: Any, size: int, left: int) -> np.ndarray:
 
     Args:
         dataset: of h5py.
-        size: how many bytes of the file no array that was read has taken.
+        size: how many bytes of the file no other array that was read has taken.
         left: how many bytes all the arrays that are not read yet may have.
 
     Raises:

@@ -34,6 +34,9 @@ class Weights(Protocol):
     def arrays(self, *names: str) -> list[Array | None]:
         """Give the layer's own, in the order in which Keras makes them; None from the end on."""
 
+    def written(self) -> bool:
+        """Tell whether the file has a place for the layer."""
+
 
 class Reader:
     """Reads arrays of one file, and remembers what it has read.
@@ -46,6 +49,7 @@ class Reader:
 
     def __init__(self, size: int, where: str, packed: int | None = None) -> None:
         self.size, self.where = size, where
+        self._taken: dict[str, int] = {}
         # One array may stand in a file under many names, or be packed twice.
         self.left = FREE + EXPANSION * (size if packed is None else packed)
         self.seen = Digest()
@@ -65,8 +69,7 @@ class Reader:
         for i, name in enumerate(names):
             try:
                 one = dataset(i)
-                found.append(None if one is None else read_array(one, self.size, self.left))
-                self.size -= 0 if one is None else one.id.get_storage_size()
+                found.append(None if one is None else self._array(one))
             except Exception as error:
                 raise DataError(
                     message(
@@ -79,6 +82,15 @@ class Reader:
             if found[-1] is not None:
                 self.left -= found[-1].nbytes
                 self.seen.update(str(found[-1].shape).encode() + found[-1].tobytes())
+        return found
+
+    def _array(self, one: Any) -> Array:
+        # What two models share is read for each of them, and lies in the file once.
+        name = str(getattr(one, "name", ""))
+        found = read_array(one, self.size + self._taken.get(name, 0), self.left)
+        if name not in self._taken:
+            self._taken[name] = int(one.id.get_storage_size())
+            self.size -= self._taken[name]
         return found
 
 
@@ -111,6 +123,10 @@ class WeightsByPath:
             return None if group is None else child(group, str(i))
 
         return self.reader.read(self.path, names, dataset)
+
+    def written(self) -> bool:
+        """See `Weights`."""
+        return self._group() is not None
 
     def _group(self) -> Any:
         """Find the group of the arrays; to walk there takes longer than to read one."""
@@ -170,6 +186,10 @@ class LegacyWeights:
                 if any(part.startswith(f"{direction}_") for part in pair[0].split("/")[:-1])
             ]
         return LegacyWeights(own or self.listed, self.reader)
+
+    def written(self) -> bool:
+        """See `Weights`; a layer that is shared is written wherever it stands."""
+        return True
 
     def arrays(self, *names: str) -> list[Array | None]:
         """See `Weights`."""

@@ -12,7 +12,7 @@ from seqstate.runtime.activations import (
     activation_name,
     activation_of,
 )
-from seqstate.runtime.archive.config import Config
+from seqstate.runtime.archive.config import Config, computed
 from seqstate.runtime.archive.weights import Weights
 from seqstate.runtime.layers.known import KNOWN, layer_class
 from seqstate.runtime.layers.layer import Layer
@@ -34,6 +34,7 @@ class Making:
         self.old = old
         self.refused: list[tuple[str, str, str]] = []
         self._shared: dict[int, Weights] = {}
+        self._unnumbered: dict[tuple[str, str], list[tuple[Config, Weights]]] = {}
 
     def layer(self, config: Config, weights: Weights) -> Layer:
         """Make a layer; one that is not known is noted, and nothing is made of it."""
@@ -97,5 +98,27 @@ class Making:
         """Give the weights of a layer, which stand in one place if two models share it."""
         number: Any = config.written.get("shared_object_id")
         if not isinstance(number, int):
+            same = self._unnumbered.setdefault((config.kind, config.name), [])
+            same.append((config, weights))
             return weights
-        return self._shared.setdefault(number, weights)
+        if number not in self._shared:
+            self._shared[number] = self._first_home(config, weights)
+        return self._shared[number]
+
+    def _first_home(self, config: Config, weights: Weights) -> Weights:
+        """Give the weights of a layer whose number is met for the first time.
+
+        Where a layer stands in a model inside and again outside of it, Keras writes the number in
+        the second place alone and the weights in the first alone.
+        """
+        same, own = self._unnumbered.get((config.kind, config.name), []), computed(config.given)
+        homes = [home for one, home in same if computed(one.given) == own]
+        if not homes or weights.written():
+            return weights
+        if len(homes) > 1:
+            self.refuse(
+                config,
+                f"it is shared between models, and {len(homes)} layers may be the one it is",
+                "Give each layer of the whole model a name of its own, and save it again",
+            )
+        return homes[0]
