@@ -6,7 +6,8 @@ Those in `STEPPED` can be run a step at a time, those in `WHOLE` can't.
 import keras
 from keras import ops
 
-import runtime.traps  # noqa: F401 (enters models of its own)
+import runtime.functions
+import runtime.traps  # noqa: F401
 import seqstate.layers as ours
 from runtime.tables import (
     FEATURES,

@@ -22,6 +22,11 @@ Activation = Callable[[Array], Array]
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
+def erf(x: Array) -> Array:
+    """Give the error function."""
+    return np.asarray(_erf(x), np.float32)
+
+
 def dense_array(x: Array) -> Array:
     """Give the values in one block: vector math may have other bits for other strides."""
     return np.ascontiguousarray(x, np.float32)
@@ -85,7 +90,7 @@ def gelu(x: Array, approximate: bool = False) -> Array:
     if approximate:
         cubic = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x * x * x)
         return np.float32(0.5) * x * (1 + activate("tanh", cubic))
-    return np.float32(0.5) * x * (1 + _erf(x / np.float32(math.sqrt(2))).astype(np.float32))
+    return np.float32(0.5) * x * (1 + erf(x / np.float32(math.sqrt(2))))
 
 
 def selu(x: Array) -> Array:

@@ -10,13 +10,13 @@ from seqstate.runtime.archive.config import Config, snake_case
 from seqstate.runtime.archive.weights import Weights
 from seqstate.runtime.layers.layer import Layer
 from seqstate.runtime.layers.merging import MERGES
-from seqstate.runtime.operations import OPERATIONS, Operation
 from seqstate.runtime.plan.arguments import Ref, read_call, read_place
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Shape, Value, flat, mapped
 
 if TYPE_CHECKING:
     from seqstate.runtime.layers.making import Making
+    from seqstate.runtime.operations import Operation
 
 
 class InputLayer(Layer):
@@ -134,12 +134,11 @@ class Functional(Model):
             nodes = one.written.get("inbound_nodes", [])
             if name in self.layers or not isinstance(nodes, list):
                 raise config.wrong(f"it has two layers of the name {name!r}, or no calls of it.")
-            operation = OPERATIONS.get(one.class_name) if _is_operation(one, making) else None
-            if operation is not None:
-                self.layers[name] = Operation(one, operation)
+            if not _is_operation(one, making):
+                self.layers[name] = making.layer(one, weights.below(places.of(one), name))
             else:
-                place = one.name if _is_operation(one, making) else places.of(one)
-                self.layers[name] = making.layer(one, weights.below(place, name))
+                known = _operation(one)
+                self.layers[name] = known or making.layer(one, weights.below(one.name, name))
             self.calls[name] = [read_call(node, one) for node in nodes]
         self.input_names = mapped(
             lambda ref: ref.place[0], self._places(config.get("input_layers"))
@@ -234,12 +233,20 @@ def _refs(nested: Any) -> list[Ref]:
     return [one for one in flat(nested) if isinstance(one, Ref)]
 
 
+def _operation(config: Config) -> Operation | None:
+    """Give the function of `keras.ops` of a name, if it is known."""
+    from seqstate.runtime.operations import OPERATIONS, Operation  # few models have one
+
+    entry = OPERATIONS.get(config.class_name)
+    return None if entry is None else Operation(config, entry)
+
+
 def _is_operation(config: Config, making: Making) -> bool:
     """Tell whether a name is that of a function of `keras.ops`; older files give no module."""
     module = config.written.get("module")
     if module is None:
         if not making.knows(config):
-            return config.class_name in OPERATIONS
+            return _operation(config) is not None
         # A layer takes all its tensors as one argument.
         nodes = config.written.get("inbound_nodes") or [None]
         args = nodes[0].get("args") if isinstance(nodes[0], Mapping) else None

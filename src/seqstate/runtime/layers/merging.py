@@ -12,8 +12,8 @@ import numpy as np
 from seqstate.runtime.archive.config import Config
 from seqstate.runtime.archive.weights import Weights
 from seqstate.runtime.arranging import joined
+from seqstate.runtime.broadcasting import narrow, spread
 from seqstate.runtime.layers.layer import Array, Layer
-from seqstate.runtime.operations import narrow, spread
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Value, flat
 
