@@ -104,7 +104,9 @@ class ForwardStep {
       finish_row(r, s, first_panel, end_panel);
     } else {
       for (int64_t i = 0; i < count; ++i) {
-        panel(r, s, x, h, back ? end_panel - 1 - i : first_panel + i);
+        const int64_t p = back ? end_panel - 1 - i : first_panel + i;
+        const bool more = i + 1 < count && are_far(panels * packed_.stride);
+        panel(r, s, x, h, p, more ? packed_.panel(back ? p - 1 : p + 1) : nullptr);
       }
     }
     if constexpr (kBefore) candidates(r, s);
@@ -114,7 +116,8 @@ class ForwardStep {
   template <int M>
   void multiply_ahead(const Operand& x, int64_t p, float* out, int64_t stride) const {
     Sums<M, S> sums = from_bias<M>(p);
-    multiply_input<M>(sums, x, packed_.panel(p), 0, features_);
+    Later nothing;
+    multiply_input<M>(sums, x, packed_.panel(p), 0, features_, nothing);
     store(sums, out, stride);
   }
 
@@ -124,8 +127,9 @@ class ForwardStep {
   static constexpr int S = Layout::sums;
   // Sums of one vector of units.
   static constexpr int kSumsOfUnits = S / Layout::unit_vectors;
-  // One row alone takes several panels at a time, to have as many sums as a tile.
-  static constexpr int kPanelsOfRow = tile_rows(S);
+  // One row alone takes several panels at a time, to have enough sums, and few at a time where they
+  // are large: the last ones are still in the nearest cache when the next step begins with them.
+  static constexpr int kPanelsOfRow = L == 16 ? 12 / S : tile_rows(S);
 
   // A cache holds only a few lines that lie a power of two apart.
   static int64_t apart(int64_t floats) {
@@ -152,14 +156,19 @@ class ForwardStep {
     return {r.dropped, units_ * each, each > 1};
   }
 
-  void panel(const Rows& r, int64_t s, const Operand& x, const Operand& h, int64_t p) const {
+  // Panel p; `next` are the weights of the one after it, if they are to be asked for.
+  void panel(const Rows& r, int64_t s, const Operand& x, const Operand& h, int64_t p,
+             const float* next) const {
     const int64_t pieces =
         r.count <= tile_rows(S) ? 1 : ceil_div(packed_.stride, kPanelFloats);
+    const Later later{next, next == nullptr ? 0 : packed_.stride / Later::kLine};
+    const int64_t shares = pieces * ceil_div(r.count, tile_rows(S));
+    int64_t taken = 0;
     for (int64_t piece = 0; piece < pieces; ++piece) {
       const int64_t from = most(piece * depth_ / pieces, r.ahead == nullptr ? 0 : features_);
       const int64_t to = (piece + 1) * depth_ / pieces;
       in_tiles<tile_rows(S)>(r.count, [&](auto m, int64_t first) {
-        tile<m()>(r, x, h, p, first, from, to, piece == 0);
+        tile<m()>(r, x, h, p, first, from, to, piece == 0, later.share(taken++, shares));
       });
     }
     finish_panel(r, s, p);
@@ -167,7 +176,7 @@ class ForwardStep {
 
   template <int M>
   void tile(const Rows& r, const Operand& x, const Operand& h, int64_t p, int64_t first,
-            int64_t from, int64_t to, bool starts) const {
+            int64_t from, int64_t to, bool starts, Later later) const {
     float* out = r.sums + first * S * L;
     Sums<M, S> sums =
         !starts ? loaded<M, S>(out, S * L)
@@ -176,7 +185,7 @@ class ForwardStep {
             : from_bias<M>(p);
     if (from < features_) {
       multiply_input<M>(sums, {x.data + first * x.stride, x.stride, x.each}, packed_.panel(p),
-                        from, least(to, features_));
+                        from, least(to, features_), later);
     }
     if (to > features_) {
       const int64_t begin = most(from - features_, 0), end = to - features_;
@@ -187,7 +196,7 @@ class ForwardStep {
       if (h.each) {
         accumulate_each<H>(sums, a + begin, h.stride, end - begin, b, units_);
       } else {
-        accumulate<H>(sums, a + begin, h.stride, end - begin, b);
+        accumulate<H>(sums, a + begin, h.stride, end - begin, b, later);
       }
     }
     store(sums, out, S * L);
@@ -213,13 +222,14 @@ class ForwardStep {
 
   template <int M>
   [[gnu::always_inline]] void multiply_input(Sums<M, S>& sums, const Operand& x,
-                                             const float* panel, int64_t from, int64_t to) const {
+                                             const float* panel, int64_t from, int64_t to,
+                                             Later& later) const {
     using X = typename Layout::X;
     const float* b = panel + from * X::count * L;
     if (x.each) {
       accumulate_each<X>(sums, x.data + from, x.stride, to - from, b, features_);
     } else {
-      accumulate<X>(sums, x.data + from, x.stride, to - from, b);
+      accumulate<X>(sums, x.data + from, x.stride, to - from, b, later);
     }
   }
 

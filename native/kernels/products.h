@@ -83,7 +83,7 @@ template <int N>
 // and back there, or to where the product goes if these are the last.
 template <int M, int N>
 [[gnu::noinline]] void multiply_tile(const Product& p, int64_t m0, int64_t panel, int block,
-                                     int64_t from, int64_t to, float* partial) {
+                                     int64_t from, int64_t to, float* partial, Later later) {
   const int64_t column = panel * p.columns.vectors * L;
   // Where each row goes, and the row of the batch that it belongs to.
   float* places[M];
@@ -109,7 +109,7 @@ template <int M, int N>
   int64_t place = from / L / p.many * p.panel, vector = from / L % p.many;
   for (int64_t k = from; k < to; k += L) {
     const int64_t count = least(L, to - k);
-    accumulate<Straight<N>>(sums, a + place + vector * L, p.row, count, b);
+    accumulate<Straight<N>>(sums, a + place + vector * L, p.row, count, b, later);
     b += count * N * L;
     if (++vector == p.many) {
       vector = 0;
@@ -159,9 +159,11 @@ template <int P, int N>
   }
 }
 
-// Some rows, and the columns of one panel.
+// Some rows, and the columns of one panel; `next` is the panel after it, or -1 where its weights
+// are not to be asked for.
 template <int N>
-void multiply_rows(const Product& p, int64_t first_row, int64_t rows, int64_t panel) {
+void multiply_rows(const Product& p, int64_t first_row, int64_t rows, int64_t panel,
+                   int64_t next) {
   const auto block_of = [&](int i) { return p.back ? p.blocks - 1 - i : i; };
   if (rows == 1 && p.how != Product::kContinue) {
     int i = 0;
@@ -172,13 +174,22 @@ void multiply_rows(const Product& p, int64_t first_row, int64_t rows, int64_t pa
   alignas(64) float partial[kRowsOfPiece * N * L];
   const int64_t pieces = rows <= tile_rows(N) ? 1 : ceil_div(p.depth, kDepthOfPiece);
   const int64_t vectors = ceil_div(p.depth, L);
+  const int64_t shares = pieces * ceil_div(rows, tile_rows(N));
   for (int i = 0; i < p.blocks; ++i) {
+    Later later;
+    if (next >= 0) {
+      const bool last = i + 1 == p.blocks;
+      later.data = p.b + block_of(last ? 0 : i + 1) * p.block +
+                   p.columns.start(last ? next : panel, p.depth);
+      later.lines = p.depth * N * L / Later::kLine;
+    }
+    int64_t taken = 0;
     for (int64_t piece = 0; piece < pieces; ++piece) {
       const int64_t from = piece * vectors / pieces * L;
       const int64_t to = least(p.depth, (piece + 1) * vectors / pieces * L);
       in_tiles<tile_rows(N)>(rows, [&](auto size, int64_t m) {
         multiply_tile<size(), N>(p, first_row + m, panel, block_of(i), from, to,
-                                 partial + m * N * L);
+                                 partial + m * N * L, later.share(taken++, shares));
       });
     }
   }
@@ -186,13 +197,15 @@ void multiply_rows(const Product& p, int64_t first_row, int64_t rows, int64_t pa
 
 // The columns of some panels.
 [[gnu::noinline]] inline void multiply(const Product& p, int64_t first_panel, int64_t end_panel) {
-  const int64_t parts = ceil_div(p.rows, kRowsOfPiece);
-  for (int64_t i = 0; i < end_panel - first_panel; ++i) {
+  const int64_t parts = ceil_div(p.rows, kRowsOfPiece), panels = end_panel - first_panel;
+  const bool far = are_far(p.blocks * p.columns.size(p.depth));
+  for (int64_t i = 0; i < panels; ++i) {
     const int64_t panel = p.back ? end_panel - 1 - i : first_panel + i;
+    const int64_t next = !far || i + 1 == panels ? -1 : p.back ? panel - 1 : panel + 1;
     with_size<4>(p.columns.vectors_of(panel), [&](auto vectors) {
       for (int64_t part = 0; part < parts; ++part) {
         const int64_t first = part * p.rows / parts, end = (part + 1) * p.rows / parts;
-        multiply_rows<vectors()>(p, first, end - first, panel);
+        multiply_rows<vectors()>(p, first, end - first, panel, part + 1 == parts ? next : -1);
       }
     });
   }

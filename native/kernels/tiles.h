@@ -95,6 +95,44 @@ template <class To, int M, int S>
   }
 }
 
+// Weights that will be read later: lines of memory that are asked for meanwhile. Products with
+// vectors of 16 floats are so fast that they would wait for weights that no near cache holds.
+struct Later {
+  static constexpr int64_t kLine = 16;  // floats
+  static constexpr int64_t kAtOnce = 2;
+
+  const float* data = nullptr;
+  int64_t lines = 0;
+
+  Later share(int64_t number, int64_t shares) const {
+    const int64_t first = number * lines / shares;
+    return {data + first * kLine, (number + 1) * lines / shares - first};
+  }
+  [[gnu::always_inline]] void ask() {
+    SEQSTATE_UNROLL
+    for (int i = 0; i < kAtOnce; ++i) __builtin_prefetch(data + i * kLine, 0, 2);
+    data += kAtOnce * kLine;
+    lines -= kAtOnce;
+  }
+};
+
+// Whether so many floats of weights should be asked for.
+constexpr bool are_far(int64_t floats) { return L == 16 && floats > 1024 * 1024 / 4; }
+
+// The same, and asks for lines as long as there are any.
+template <class To, int M, int S>
+[[gnu::always_inline]] inline void accumulate(Sums<M, S>& sums, const float* a, int64_t lda,
+                                              int64_t count, const float* b, Later& later) {
+  const int64_t asked = least(count, ceil_div(later.lines, Later::kAtOnce));
+  for (int64_t k = 0; k < asked; ++k, b += To::count * L) {
+    later.ask();
+    add_products<To>(
+        sums, [&](int m) { return V::broadcast(a + m * lda + k); },
+        [&](int n) { return V::load(b + n * L); });
+  }
+  accumulate<To>(sums, a + asked, lda, count - asked, b);
+}
+
 // The same with an operand of its own for each block, `apart` numbers from block to block.
 template <class To, int M, int S>
 [[gnu::always_inline]] inline void accumulate_each(Sums<M, S>& sums, const float* a, int64_t lda,
