@@ -120,6 +120,8 @@ def reductions():
     outputs["kept"] = ops.logsumexp(y, axis=-1, keepdims=True)
     outputs |= {"argmax": ops.argmax(x, axis=2), "argmin": ops.argmin(x, axis=-1)}
     outputs["argmax kept"] = ops.argmax(y, axis=-1, keepdims=True)
+    outputs["average"] = ops.average(x, axis=-1)
+    outputs["prod float32"] = ops.prod(x, axis=-1, dtype="float32")
     outputs["norm"] = ops.norm(y, axis=(-1,))
     outputs["norm 1"] = ops.norm(x, ord=1, axis=(-1,))
     outputs["norm inf"] = ops.norm(x, ord=np.inf, axis=(-1,), keepdims=True)
@@ -169,6 +171,7 @@ def taken():
         "take": ops.take(x, [2, 0, -1], axis=-1),
         "take one": ops.take(x, 1, axis=-1),
         "take array": ops.take(x, np.array([[0, 1], [3, 3]]), axis=2),
+        "along": ops.take_along_axis(x, ops.argsort(y, axis=-1), axis=-1),
         "looked up": ops.take(TABLE, places, axis=0),
     }
     return x, outputs, X
@@ -198,10 +201,13 @@ def products_of_two():
     others = in_two(y)
     outputs = {
         "matmul": ops.matmul(x, MATRIX),
+        "matmul of a vector": ops.matmul(x, MATRIX[:, 0]),
+        "dot of a vector": ops.dot(y, MATRIX[:, 1]),
         "dot": ops.dot(y, MATRIX),
         "matmul in each step": ops.matmul(parts, others),
         "matmul from the left": ops.matmul(np.float32([[1, -2], [0.5, 3], [4, 1]]), parts),
         "einsum": ops.einsum("btf,fo->bto", x, MATRIX),
+        "einsum of the last": ops.einsum("...f,fo->...o", x, MATRIX),
         "einsum to two": ops.einsum("btf,gfo->btgo", x, BLOCK),
         "einsum back": ops.einsum("fo,btf->bto", MATRIX, x),
         "einsum of two": ops.einsum("btf,btf->bt", x, y),
@@ -218,7 +224,7 @@ def products_of_two():
 def running():
     x, y = sequence()
     outputs = {
-        "cumsum": ops.cumsum(x, axis=1),
+        "cumsum": ops.cumsum(x, axis=1, dtype="float32"),
         "cumprod": ops.cumprod(1 + ops.tanh(y), axis=1),
         "of features": ops.cumsum(x, axis=-1) + ops.cumprod(x, axis=2),
         "last": K.LSTM(2)(ops.cumsum(y, axis=1)),
@@ -250,6 +256,7 @@ def functions_over_time():
         "tril": ops.tril(ops.matmul(x, ops.moveaxis(y, 1, 2))),
         "triu": ops.triu(x),
         "split": ops.split(x, [2], axis=1)[1],
+        "hstack": ops.hstack([x, y]),
         "transpose": ops.transpose(x, (0, 2, 1)),
         "reshape": ops.reshape(single, (-1, STEPS)),
     }
@@ -267,6 +274,8 @@ ALONE = {
     "matmul": lambda x: ops.matmul(x, ops.swapaxes(x, 1, 2)),
     "matrix for the steps": lambda x: ops.einsum("st,btf->bsf", np.ones((2, STEPS), "f"), x),
     "median": lambda x: ops.median(x, axis=1),
+    "hstack": lambda x: ops.hstack([x, x]),
+    "along": lambda x: ops.take_along_axis(x, ops.argsort(x, axis=1), axis=1),
     "moved": lambda x: ops.moveaxis(x, 1, 2),
     "pad": lambda x: ops.pad(x, ((0, 0), (1, 0), (0, 0))),
     "repeat": lambda x: ops.repeat(x, 2, axis=1),

@@ -39,6 +39,10 @@ def _concatenate(self: Operation, maker: Maker, args: list[Any], kwargs: dict[st
     return joined(maker, self.config.where, args[0], int(self.argument("axis", kwargs, -1)))
 
 
+def _side_by_side(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    return joined(maker, self.config.where, flat(args[0]), 1)
+
+
 def _append(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
     values = [*args, *kwargs.values()]
     axis = self.axis(values[0], self.argument("axis", {}))
@@ -190,6 +194,7 @@ ARRANGEMENTS: dict[str, Entry] = {
     "Diff": _diff,
     "ExpandDims": _expand,
     "Flip": _flip,
+    "Hstack": _side_by_side,
     "Moveaxis": _moved,
     "Pad": _pad,
     "Repeat": _repeat,

@@ -93,6 +93,8 @@ class Operation:
             DataError: it has one.
         """
         for name, value in self.config.given.items():
+            if name == "dtype" and value == "float32":
+                continue  # as all is computed in
             if name not in (*known, "name", "trainable") and value is not None:
                 raise self.config.wrong(
                     f"its {name}={str(value)[:60]} is not known.", "Leave the option out."

@@ -21,6 +21,12 @@ from seqstate.runtime.plan.value import Value
 def _einsum(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
     written = self.argument("subscripts", kwargs)
     left, arrow, output = str(written).replace(" ", "").partition("->")
+    if left.startswith("...") and output.startswith("...") and args:
+        # The axes that it leaves out are those of the batch and the time.
+        known = left.partition(",")[0].removeprefix("...")
+        free = [letter for letter in ascii_letters if letter not in left]
+        outer = "".join(free[: max(0, _rank(args[0]) - len(known))])
+        left, output = left.replace("...", outer, 1), output.replace("...", outer, 1)
     terms = left.split(",")
     plain = all(term.isalpha() and len({*term}) == len(term) for term in (*terms, output))
     if not arrow or not plain or len(terms) > 2 or len(terms) != len(args):
@@ -36,9 +42,12 @@ def _matmul(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, An
     given = [*args, *(kwargs[name] for name in sorted(kwargs))]
     if len(given) != 2 or not all(isinstance(one, Value | np.ndarray) for one in given):
         raise self.config.wrong("it multiplies something else than two arrays.")
-    ranks = [one.rank if isinstance(one, Value) else one.ndim for one in given]
+    ranks = [_rank(one) for one in given]
     constant = [isinstance(one, np.ndarray) for one in given]
     outer = ascii_letters[: max(ranks) - 2]
+    if ranks[0] >= 2 and ranks[1] == 1 and constant[1]:
+        terms = [ascii_letters[: ranks[0] - 1] + "y", "y"]
+        return _summed(self, maker, given, terms, terms[0][:-1])
     if ranks[0] >= 2 and ranks[1] == 2 and constant[1]:
         terms = [ascii_letters[: ranks[0] - 1] + "y", "yz"]
         return _summed(self, maker, given, terms, terms[0][:-1] + "z")
@@ -81,7 +90,7 @@ def _summed(
 
 def _check(self: Operation, maker: Maker, given: list[Any], terms: list[str], output: str) -> None:
     """Refuse what would bring rows together; say where a step can't be taken alone."""
-    ranks = [one.rank if isinstance(one, Value) else one.ndim for one in given]
+    ranks = [_rank(one) for one in given]
     if [len(term) for term in terms] != ranks or not set(output) <= set("".join(terms)):
         raise self.config.wrong(f"{','.join(terms)}->{output} is given arrays of {ranks} axes.")
     for one, term in zip(given, terms, strict=True):
@@ -96,6 +105,10 @@ def _check(self: Operation, maker: Maker, given: list[Any], terms: list[str], ou
         maker.no_step(
             f"{self.config.where} puts what is known at the end together with each time step"
         )
+
+
+def _rank(one: Any) -> int:
+    return one.rank if isinstance(one, Value) else int(np.ndim(one))
 
 
 def _stays(given: list[Any], terms: list[str], output: str) -> bool:

@@ -66,6 +66,12 @@ def _norm(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]
     return _reduced(norm, "ord")(self, maker, args, kwargs)
 
 
+def _average(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    if len(args) > 1 or kwargs.get("weights") is not None:
+        raise self.config.wrong("it has weights.", "Use keras.ops.sum of products.")
+    return _reduced(np.mean)(self, maker, args, kwargs)
+
+
 _NORMS: dict[str, Callable[..., Array]] = {
     "1": lambda x, axis: np.abs(x).sum(axis=axis),
     "2": lambda x, axis: np.sqrt(np.square(x).sum(axis=axis)),
@@ -78,6 +84,7 @@ REDUCTIONS: dict[str, Entry] = {
     "Any": _reduced(np.any),
     "Argmax": _reduced(_whole(np.argmax)),
     "Argmin": _reduced(_whole(np.argmin)),
+    "Average": _average,
     "CountNonzero": _reduced(_whole(np.count_nonzero)),
     "Logsumexp": _reduced(_logsumexp),
     "Max": _reduced(np.max),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from seqstate.runtime.operations.operation import Array, Entry, Operation
+from seqstate.runtime.operations.operation import Array, Entry, Operation, sized
 from seqstate.runtime.plan.maker import Maker
 from seqstate.runtime.plan.value import Value
 
@@ -53,6 +53,23 @@ def _take(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]
     shape = (*x.shape[:axis], *chosen.shape, *x.shape[axis + 1 :])
     time = x.time and axis != 1
     return maker.emit(lambda a: np.take(a, chosen, axis), x, shape=shape, time=time)
+
+
+def _take_along(self: Operation, maker: Maker, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    x, places = [*args, *(kwargs[name] for name in sorted(kwargs, reverse=True))]
+    if not isinstance(x, Value) or not isinstance(places, Value) or places.rank != x.rank:
+        raise self.config.wrong("it is called with something else than two arrays alike.")
+    axis = self.axis_alone(maker, x, {}, None)
+    if x.time != places.time:
+        maker.no_step(f"{self.config.where} puts what has the time axis beside what has not")
+    shape = sized(x.shape, axis, places.shape[axis])
+    return maker.emit(
+        lambda a, at: np.take_along_axis(a, at.astype(np.int64, copy=False), axis),
+        x,
+        places,
+        shape=shape,
+        time=x.time and axis != 1,
+    )
 
 
 def _looked_up(self: Operation, maker: Maker, table: Array, places: Value, axis: Any) -> Value:
@@ -139,5 +156,6 @@ TAKING: dict[str, Entry] = {
     "OneHot": _one_hot,
     "Split": _split,
     "Take": _take,
+    "TakeAlongAxis": _take_along,
     "Unstack": _unstack,
 }
